@@ -1,0 +1,18 @@
+"""resjax: skip connections, auxiliary heads and pretraining on one bench.
+
+Where things are, in the order in which a run meets them:
+
+    __main__    the command line: train, eval, table, show, prepare
+    config      config files, overrides, and the check that every key and type is known
+    job         a config in, the objects that it describes out, all checked before anything runs
+    data/       disk -> checked arrays -> order of examples -> augmentation inside jit
+    models/     blocks, residual nets and their plain twins, auxiliary heads
+    optim       optimizers, schedules, the mask of weight decay
+    step        one training step and one evaluation step, pure functions
+    train       the main job: config and folder in, result out
+    evaluate    a finished run's accuracy on any split
+    checkpoint  save and resume; record: logs, result.json, provenance
+    table       rows x seeds of runs; stats and render turn their records into tables and figures
+"""
+
+__version__ = "0.1.0"

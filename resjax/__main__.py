@@ -1,0 +1,219 @@
+"""The command line. Thin: each verb imports what it needs, so that --help answers at once."""
+
+import argparse
+import sys
+import warnings
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from resjax import __version__, backend
+from resjax.errors import ResjaxError, UserError
+
+OVERRIDES = """\
+Any key of the config can be overridden, in ml_collections' way, as often as you like:
+  --config.model.depth=56  --config.schedule.drops="(80,120)"  --config.heads[0].weight=0.1
+A config file may take an argument after a colon: --config configs/cifar10_resnet.py:56
+"""
+
+TRAIN = f"""\
+Trains the net that a config describes, in a folder of its own.
+
+{OVERRIDES}
+The folder receives config.json, metrics.jsonl, TensorBoard events, checkpoints and, at the end,
+result.json. If the run is stopped or killed, the same command goes on where the last checkpoint was
+made, to the same bits. Ctrl-C and SIGTERM save first and exit with code 75.
+
+examples:
+  resjax train --config configs/digits.py --workdir runs/digits
+  resjax train --config configs/cifar10_resnet.py --workdir runs/r56 --config.model.depth=56
+"""
+
+EVAL = f"""\
+Evaluates a run's checkpoint on every example of a split, each counted once.
+
+Without --config, the run's own config is used.
+{OVERRIDES}
+examples:
+  resjax eval --workdir runs/digits
+  resjax eval --workdir runs/r56 --split train --checkpoint best
+"""
+
+TABLE = """\
+Runs the cells of a table that are missing, then prints the table and writes it as .md, .csv and .png.
+
+A table is a Python file with get_table(): rows of configs, each run with several seeds. Every cell
+leaves a record (.json) in the table's folder of results; a cell whose record is there is not run again,
+and a cell that was stopped goes on where it was.
+
+examples:
+  resjax table experiments/quickstart.py
+  resjax table experiments/quickstart.py --row "plain 8" --seed 0
+  resjax table experiments/quickstart.py --render
+"""
+
+SHOW = f"""\
+Prints every layer of a config's net: output shape, parameters, multiply-adds; and the endpoints that
+an auxiliary head can attach to. Nothing is trained, and the data set need not be on this machine.
+
+{OVERRIDES}
+examples:
+  resjax show --config configs/cifar10_resnet.py
+  resjax show --config configs/imagenet_resnet.py:50 --config.model.skip=False
+"""
+
+PREPARE = """\
+Downloads a data set with tensorflow-datasets and stores it as array_record files, which training then
+reads without TensorFlow. Some data sets need TensorFlow here: pip install 'resjax[prepare]'.
+
+example:
+  resjax prepare tfds:cifar10
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command; -> its exit code: 0 done, 2 bad input, 3 diverged, 75 stopped and resumable."""
+    parser = _parser()
+    args, rest = parser.parse_known_args(argv)
+    if rest and not args.takes_overrides:
+        parser.error(f"'{rest[0]}' is not an option of {args.verb}; see resjax {args.verb} --help")
+    args.overrides = rest
+    warnings.showwarning = lambda message, *_: print(f"resjax: warning: {message}", file=sys.stderr)
+    try:
+        backend.configure()
+        args.run(args)
+    except ResjaxError as error:
+        return _fail(str(error), error.exit_code)
+    except BrokenPipeError:  # the reader of our output, such as `head`, has gone
+        sys.stderr.close()
+        return 0
+    except OSError as error:
+        place = f" {error.filename}" if error.filename else ""
+        return _fail(f"{error.strerror or error}:{place}; nothing saved before is lost", UserError.exit_code)
+    except KeyboardInterrupt:
+        return _fail("stopped", 130)
+    return 0
+
+
+def _fail(message: str, code: int) -> int:
+    print(f"resjax: {message}", file=sys.stderr)
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="resjax",
+        description="Skip connections, auxiliary heads and pretraining on one bench.",
+        epilog="resjax VERB --help explains each.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"resjax {__version__}")
+    verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
+
+    def add(
+        name: str, run: Callable[[argparse.Namespace], None], text: str, takes_overrides: bool
+    ) -> argparse.ArgumentParser:
+        verb = verbs.add_parser(
+            name,
+            help=text.split(".", 1)[0].replace("\n", " "),
+            description=text,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+        )
+        verb.set_defaults(run=run, takes_overrides=takes_overrides)
+        return verb
+
+    verb = add("train", _train, TRAIN, True)
+    verb.add_argument("--config", required=True, metavar="FILE[:ARG]", help="a config file")
+    verb.add_argument("--workdir", required=True, type=Path, metavar="DIR", help="the run's folder")
+    verb.add_argument("--quiet", action="store_true", help="no progress, just the result")
+
+    verb = add("eval", _eval, EVAL, True)
+    verb.add_argument("--workdir", required=True, type=Path, metavar="DIR", help="the run's folder")
+    verb.add_argument("--config", metavar="FILE[:ARG]", help="a config file other than the run's own")
+    verb.add_argument("--split", default="test", choices=("test", "validation", "train"))
+    verb.add_argument("--checkpoint", default="last", metavar="last|best|STEP", help="which (default: last)")
+
+    verb = add("table", _table, TABLE, False)
+    verb.add_argument(
+        "file", type=Path, metavar="FILE", help="a table file, such as experiments/quickstart.py"
+    )
+    verb.add_argument("--row", metavar="LABEL", help="run this row only")
+    verb.add_argument("--seed", type=int, metavar="N", help="run this seed only")
+    verb.add_argument(
+        "--results", type=Path, metavar="DIR", help="records and rendered files (default: the table's)"
+    )
+    verb.add_argument(
+        "--workdir", type=Path, default=Path("runs"), metavar="DIR", help="runs (default: runs)"
+    )
+    verb.add_argument("--render", action="store_true", help="run nothing, render from the records there are")
+    verb.add_argument("--quiet", action="store_true", help="no progress, just the table")
+
+    verb = add("show", _show, SHOW, True)
+    verb.add_argument("--config", required=True, metavar="FILE[:ARG]", help="a config file")
+
+    verb = add("prepare", _prepare, PREPARE, False)
+    verb.add_argument("name", metavar="tfds:NAME", help="the data set")
+    verb.add_argument("--directory", default="", metavar="DIR", help="default: ~/tensorflow_datasets")
+    verb.add_argument("--overwrite", action="store_true", help="replace what is there")
+    return parser
+
+
+def _train(args: argparse.Namespace) -> None:
+    from resjax import config, train
+    from resjax.progress import Display
+
+    loaded = config.load(args.config, args.overrides)
+    result = train.train(loaded, args.workdir, Display(quiet=args.quiet))
+    _print_metrics(result["metrics"])
+    print(
+        f"{result['steps']} steps in {result['seconds']:.1f} s, {result['images_per_second']:.0f} images/s;"
+        f" {args.workdir / 'result.json'}"
+    )
+
+
+def _eval(args: argparse.Namespace) -> None:
+    from resjax import config, evaluate
+
+    if args.overrides and not args.config:
+        raise UserError("overrides need --config FILE; without it the run's own config is used as it is")
+    loaded = config.load(args.config, args.overrides) if args.config else None
+    report = evaluate.evaluate(args.workdir, config=loaded, split=args.split, checkpoint=args.checkpoint)
+    print(f"step {report.pop('step')}, {report.pop('examples')} examples of {report.pop('split')}:")
+    _print_metrics(report)
+
+
+def _print_metrics(metrics: dict[str, float]) -> None:
+    for name, value in metrics.items():
+        print(f"  {name:24} {value:.2%}" if name.endswith("accuracy") else f"  {name:24} {value:.6g}")
+
+
+def _table(args: argparse.Namespace) -> None:
+    from resjax import table
+    from resjax.progress import Display
+
+    loaded = table.load(args.file)
+    results = args.results / loaded.name if args.results else loaded.results(args.file)
+    if not args.render:
+        table.run(
+            loaded, args.file, results, args.workdir, Display(quiet=args.quiet), row=args.row, seed=args.seed
+        )
+    print(table.publish(loaded, results))
+
+
+def _show(args: argparse.Namespace) -> None:
+    from resjax import config, show
+
+    show.show(config.load(args.config, args.overrides))
+
+
+def _prepare(args: argparse.Namespace) -> None:
+    from resjax.data import tfds_source
+
+    kind, _, name = args.name.partition(":")
+    if kind != "tfds" or not name:
+        raise UserError(f"'{args.name}' is not a tensorflow-datasets name; it must look like tfds:cifar10")
+    print(tfds_source.prepare(name, args.directory, overwrite=args.overwrite))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

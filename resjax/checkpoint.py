@@ -1,0 +1,176 @@
+"""Checkpoints: save, resume, pick; the only file that knows Orbax.
+
+Each holds the training state and a `meta` dictionary with the state's layout (to tell another model's
+checkpoint) and digest (to tell a damaged one). Kept are the last two and the best.
+"""
+
+import contextlib
+import hashlib
+import logging
+import shutil
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import orbax.checkpoint as ocp
+from orbax.checkpoint import checkpoint_managers as policies
+
+from resjax.errors import UserError
+
+State = TypeVar("State")
+FOLDER = "checkpoints"
+DAMAGED = "damaged_checkpoints"
+
+
+def digest(state: Any) -> str:
+    """A SHA-256 over names, types, shapes and bytes of all arrays: equal if and only if the bits are."""
+    sha = hashlib.sha256()
+    for name, leaf in _named(state):
+        array = np.asarray(leaf)
+        sha.update(f"{name} {array.dtype} {array.shape};".encode())
+        sha.update(np.ascontiguousarray(array).view(np.uint8).data)
+    return sha.hexdigest()
+
+
+def layout(state: Any) -> dict[str, str]:
+    """-> {name: "float32[3,3,16,16]"} of every array."""
+    return {name: f"{leaf.dtype}{list(leaf.shape)}".replace(" ", "") for name, leaf in _named(state)}
+
+
+def _named(state: Any) -> Iterator[tuple[str, Any]]:
+    for path, leaf in jax.tree_util.tree_leaves_with_path(state):
+        yield jax.tree_util.keystr(path, simple=True, separator="/"), leaf
+
+
+class Checkpoints:
+    """The checkpoints of one run's folder; a context manager that waits for pending saves at its end."""
+
+    def __init__(self, workdir: Path, *, read_only: bool = False):
+        self.folder = (workdir / FOLDER).absolute()
+        self._damaged = workdir / DAMAGED
+        self._read_only = read_only
+        logging.getLogger("absl").setLevel(logging.ERROR)  # Orbax tells every save at length
+        kept = [
+            policies.LatestN(2),
+            policies.BestN(
+                get_metric_fn=lambda metrics: metrics["score"], n=1, keep_checkpoints_without_metrics=False
+            ),
+        ]
+        self._manager = ocp.CheckpointManager(
+            self.folder,
+            options=ocp.CheckpointManagerOptions(
+                preservation_policy=policies.AnyPreservationPolicy(kept),
+                read_only=read_only,
+                create=not read_only,
+                cleanup_tmp_directories=not read_only,
+            ),
+        )
+
+    def __enter__(self) -> "Checkpoints":
+        return self
+
+    def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
+        try:
+            self.wait()
+        except UserError:
+            if error is None:  # else the first error is the one to report
+                raise
+        finally:
+            with contextlib.suppress(Exception):  # it raises a failed save's error again
+                self._manager.close()
+
+    def steps(self) -> list[int]:
+        return sorted(self._manager.all_steps())
+
+    def save(self, step: int, state: Any, meta: dict[str, Any], score: float | None = None) -> None:
+        """Starts to save; the write goes on behind the training. A former save of this step is replaced.
+
+        Args:
+          score: higher is better; the checkpoint with the highest is kept.
+        """
+        state = jax.tree.map(jnp.copy, state)  # the next step is given the original's memory
+        meta = meta | {"layout": layout(state), "digest": digest(state), "score": score}
+        items = ocp.args.Composite(state=ocp.args.StandardSave(state), meta=ocp.args.JsonSave(meta))
+        metrics = None if score is None else {"score": score}
+        self.wait()
+        with self._writing():
+            if step in self._manager.all_steps():
+                self._manager.delete(step)
+            self._manager.save(step, args=items, metrics=metrics, force=True)
+
+    def wait(self) -> None:
+        """Returns when all saves are on disk; raises UserError where one could not be written."""
+        with self._writing():
+            self._manager.wait_until_finished()
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:  # each layer of storage raises its own
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0][:300]
+            raise UserError(
+                f"a checkpoint could not be written in {self.folder} ({reason}); free space or mend its"
+                f" permissions, then start again: the checkpoints of steps {self.steps()} are whole"
+            ) from error
+
+    def resume(self, like: State) -> tuple[State, dict[str, Any]] | None:
+        """-> state and meta of the newest sound checkpoint; damaged ones are set aside with a warning."""
+        for step in reversed(self.steps()):
+            try:
+                return self.restore(step, like)
+            except UserError:
+                raise
+            except Exception as error:  # each layer of storage raises its own
+                reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
+                self._set_aside(step, reason)
+        return None
+
+    def _set_aside(self, step: int, reason: str) -> None:
+        if self._read_only:
+            warnings.warn(f"checkpoint {step} in {self.folder} is damaged ({reason}); skipped", stacklevel=3)
+            return
+        self._damaged.mkdir(exist_ok=True)
+        target = self._damaged / str(step)
+        shutil.rmtree(target, ignore_errors=True)
+        (self.folder / str(step)).rename(target)
+        self._manager.reload()
+        warnings.warn(f"checkpoint {step} is damaged ({reason}); moved to {target}", stacklevel=3)
+
+    def restore(self, step: int, like: State) -> tuple[State, dict[str, Any]]:
+        """-> state and meta of one checkpoint.
+
+        Raises:
+          UserError: it holds another model's state.
+          ValueError: its bits are not those that were saved. Storage errors pass through.
+        """
+        meta = self._manager.restore(step, args=ocp.args.Composite(meta=ocp.args.JsonRestore()))["meta"]
+        self._check_layout(step, meta["layout"], layout(like))
+        target = jax.tree.map(ocp.utils.to_shape_dtype_struct, like)
+        items = ocp.args.Composite(state=ocp.args.StandardRestore(target))
+        state = self._manager.restore(step, args=items)["state"]
+        if digest(state) != meta["digest"]:
+            raise ValueError("its content differs from what was saved")
+        return state, meta
+
+    def _check_layout(self, step: int, found: dict[str, str], expected: dict[str, str]) -> None:
+        for name in sorted(found.keys() | expected.keys()):
+            if found.get(name) != expected.get(name):
+                raise UserError(
+                    f"checkpoint {step} in {self.folder} is of another model: {name} is"
+                    f" {found.get(name, 'absent')} there, {expected.get(name, 'absent')} in this config;"
+                    " use the config that the run was made with, or another --workdir"
+                )
+
+    def best(self) -> int | None:
+        """-> the step with the highest score among those kept, or None where none has a score."""
+        scores = {}
+        for step in self.steps():
+            restored = self._manager.restore(step, args=ocp.args.Composite(meta=ocp.args.JsonRestore()))
+            if restored["meta"]["score"] is not None:
+                scores[step] = restored["meta"]["score"]
+        return max(scores, key=lambda step: scores[step]) if scores else None

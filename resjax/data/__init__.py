@@ -1,0 +1,1 @@
+"""Data: `sources` (disk -> checked arrays), `batches` (order, padding, mask), `augment` (inside jit)."""

@@ -1,0 +1,113 @@
+"""From stored uint8 images to a net's input, inside jit: a pure function of (key, images)."""
+
+from typing import Literal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import struct
+from jaxtyping import Array, Float, UInt8
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)  # of images scaled to [0, 1]; the constants of torchvision's models
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+
+class Pipeline(struct.PyTreeNode):
+    """Normalisation (x - mean) * scale, and for training a random crop of the padded image and a flip.
+
+    Attributes:
+      mean: in units of stored intensities, 0 to 255; broadcasts against (h, w, c).
+      scale: 1 / standard deviation, likewise.
+      pad: pixels added on each side before the crop; 0 means no crop.
+      pad_mode: what the added pixels hold.
+      pad_when: `after` normalising, zeros are the mean colour (fb.resnet.torch); `before`, they are black.
+    """
+
+    mean: Float[Array, "..."]
+    scale: Float[Array, "..."]
+    pad: int = struct.field(pytree_node=False, default=0)
+    pad_mode: str = struct.field(pytree_node=False, default="zeros")
+    pad_when: str = struct.field(pytree_node=False, default="after")
+    flip: bool = struct.field(pytree_node=False, default=False)
+
+    def evaluate(self, images: UInt8[Array, "b h w c"]) -> Float[Array, "b h w c"]:
+        return (images.astype(jnp.float32) - self.mean) * self.scale
+
+    def train(self, key: Array, images: UInt8[Array, "b h w c"]) -> Float[Array, "b h w c"]:
+        """Normalised images, each with its own random crop and flip."""
+        crop_key, flip_key = jax.random.split(key)
+        if self.pad and self.pad_when == "before":
+            inputs = self.evaluate(self._crop(crop_key, images))
+        elif self.pad:
+            inputs = self._crop(crop_key, self.evaluate(images))
+        else:
+            inputs = self.evaluate(images)
+        if self.flip:
+            mirrored = jax.random.bernoulli(flip_key, 0.5, (len(images), 1, 1, 1))
+            inputs = jnp.where(mirrored, inputs[:, :, ::-1], inputs)
+        return inputs
+
+    def _crop(self, key: Array, images: Array) -> Array:
+        _, height, width, channels = images.shape
+        border = ((0, 0), (self.pad, self.pad), (self.pad, self.pad), (0, 0))
+        mode = {"zeros": "constant", "reflect": "reflect"}[self.pad_mode]
+        padded = jnp.pad(images, border, mode=mode)
+        corners = jax.random.randint(key, (len(images), 2), 0, 2 * self.pad + 1)
+
+        def crop_one(image: Array, corner: Array) -> Array:
+            return jax.lax.dynamic_slice(image, (corner[0], corner[1], 0), (height, width, channels))
+
+        return jax.vmap(crop_one)(padded, corners)
+
+
+def fit(
+    images: UInt8[np.ndarray, "n h w c"],
+    *,
+    normalize: Literal[
+        "channel_mean_std", "pixel_mean", "pixel_mean_scalar_std", "imagenet", "unit"
+    ] = "channel_mean_std",
+    pad: int = 0,
+    pad_mode: Literal["zeros", "reflect"] = "zeros",
+    pad_when: Literal["before", "after"] = "after",
+    flip: bool = False,
+) -> Pipeline:
+    """The pipeline whose statistics are those of the training images.
+
+    Args:
+      normalize: `channel_mean_std` (fb.resnet.torch, DenseNet, ResNeXt, Wide ResNet); `pixel_mean`, one
+        mean image subtracted and intensities scaled by 1/255 (He et al. 2015, section 4.2; they do not
+        say how, or whether, they scale); `pixel_mean_scalar_std` (Stochastic Depth); `imagenet`, fixed
+        constants; `unit`, intensities scaled to [0, 1].
+
+    Raises:
+      ValueError: `pad` is negative or reflects beyond the image, or `imagenet` meets other than 3 channels.
+    """
+    _, height, width, channels = images.shape
+    if pad < 0 or (pad_mode == "reflect" and pad >= min(height, width)):
+        raise ValueError(f"pad is {pad}; it must be at least 0 and, to reflect, below {min(height, width)}")
+    if normalize == "imagenet" and channels != 3:
+        raise ValueError(f"normalize is 'imagenet', for 3 channels; these images have {channels}")
+    mean, std = _statistics(images, normalize)
+    # A constant channel has no spread: its inputs are 0 then, whatever the divisor.
+    scale = 1.0 / np.where(std == 0, 1.0, std)
+    mean, scale = jnp.asarray(mean, jnp.float32), jnp.asarray(scale, jnp.float32)
+    return Pipeline(mean, scale, pad, pad_mode, pad_when, flip)
+
+
+def _statistics(images: np.ndarray, normalize: str) -> tuple[np.ndarray, np.ndarray]:
+    """-> mean and divisor, in float64, from exact integer sums."""
+    if normalize == "unit":
+        return np.zeros(1), np.full(1, 255.0)
+    if normalize == "imagenet":
+        return 255 * np.asarray(IMAGENET_MEAN), 255 * np.asarray(IMAGENET_STD)
+    pixel_mean = images.sum(0, dtype=np.uint64) / len(images)
+    if normalize == "pixel_mean":
+        return pixel_mean, np.full(1, 255.0)
+    squares = np.zeros(images.shape[1:], np.uint64)
+    for image_block in np.array_split(images, max(1, len(images) // 4096)):
+        squares += np.square(image_block, dtype=np.uint32).sum(0, dtype=np.uint64)
+    pixel_power = squares / len(images)
+    if normalize == "pixel_mean_scalar_std":
+        return pixel_mean, np.sqrt((pixel_power - pixel_mean**2).mean(keepdims=True))
+    mean = pixel_mean.mean((0, 1))
+    return mean, np.sqrt(np.maximum(pixel_power.mean((0, 1)) - mean**2, 0))

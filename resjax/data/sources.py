@@ -1,0 +1,177 @@
+"""Data sets as checked arrays in memory, by one name.
+
+digits        scikit-learn's bundled handwritten digits, 1,797 images of 8 x 8
+tfds:NAME     a prepared tensorflow-datasets directory of array_record files, read without TensorFlow
+npz:PREFIX    a person's own arrays: PREFIX-train.npz and PREFIX-test.npz with `image` and `label`
+"""
+
+import dataclasses
+import functools
+import zipfile
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Int64, UInt8
+
+from resjax.errors import UserError
+
+Images = UInt8[np.ndarray, "n h w c"]
+Labels = Int64[np.ndarray, " n"]
+
+DIGITS_TEST = 360  # a fifth of the 1,797
+
+
+@dataclasses.dataclass(frozen=True)
+class Split:
+    """Images (n, h, w, c) uint8 and labels (n,) int64."""
+
+    images: Images
+    labels: Labels
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def take(self, index: np.ndarray) -> "Split":
+        return Split(self.images[index], self.labels[index])
+
+
+@dataclasses.dataclass(frozen=True)
+class Dataset:
+    """The splits of one data set; `validation` is empty unless a slice of train is held out."""
+
+    name: str
+    classes: int
+    train: Split
+    validation: Split
+    test: Split
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        return self.train.images.shape[1:]
+
+    def split(self, name: str) -> Split:
+        found = {"train": self.train, "validation": self.validation, "test": self.test}[name]
+        if not len(found):
+            raise UserError(
+                f"the {name} split of {self.name} is empty; set config.data.holdout above 0 to hold out"
+                " a slice of train"
+            )
+        return found
+
+
+def load(
+    *, name: str, directory: str = "", image_size: int = 0, holdout: int = 0, holdout_seed: int = 0
+) -> Dataset:
+    """Loads a data set and holds `holdout` examples out of train by a rule that `holdout_seed` fixes.
+
+    Args:
+      name: `digits`, `tfds:NAME` or `npz:PREFIX`.
+      directory: where tfds keeps its data sets; "" is TFDS_DATA_DIR or ~/tensorflow_datasets.
+      image_size: for tfds sets whose images differ in size: the shorter side is resized to this and the
+        square in the middle kept; 0: images as stored.
+      holdout_seed: of the choice of held-out examples, apart from the run's own seed.
+
+    Raises:
+      UserError: the data set is missing, damaged, or not one of images with class labels.
+      ValueError: an impossible name, size or holdout.
+    """
+    kind, rest = _parse(name, image_size)
+    train, test, classes = _read(kind, rest, directory, image_size)
+    if not 0 <= holdout < len(train):
+        raise ValueError(f"holdout is {holdout}; it must be from 0 to {len(train) - 1}, for {name}")
+    order = np.random.default_rng([holdout_seed, 0x5EED]).permutation(len(train))
+    kept, held = np.sort(order[holdout:]), np.sort(order[:holdout])
+    return Dataset(name, classes, train.take(kept), train.take(held), test)
+
+
+def describe(
+    *, name: str, directory: str = "", image_size: int = 0, **_: int
+) -> tuple[tuple[int, int, int], int]:
+    """-> shape (h, w, c) and number of classes; tfds sets that are not on this machine are known too."""
+    kind, rest = _parse(name, image_size)
+    if kind == "tfds":
+        from resjax.data import tfds_source
+
+        return tfds_source.describe(rest, directory, image_size)
+    train, _test, classes = _read(kind, rest, directory, image_size)
+    return train.images.shape[1:], classes
+
+
+def _parse(name: str, image_size: int) -> tuple[str, str]:
+    kind, _, rest = name.partition(":")
+    if kind not in ("digits", "tfds", "npz") or (kind == "digits") == bool(rest):
+        raise ValueError(f"name is {name!r}; it must be 'digits', 'tfds:NAME' or 'npz:PREFIX'")
+    if image_size < 0 or (image_size and kind != "tfds"):
+        raise ValueError(f"image_size is {image_size}; it must be at least 0, and 0 but for tfds:NAME")
+    return kind, rest
+
+
+@functools.lru_cache(maxsize=2)  # a table runs many cells on one data set
+def _read(kind: str, rest: str, directory: str, image_size: int) -> tuple[Split, Split, int]:
+    if kind == "digits":
+        train, test, classes = *_digits(), 10
+    elif kind == "npz":
+        train, test = (_npz(Path(f"{rest}-{split}.npz")) for split in ("train", "test"))
+        classes = int(train.labels.max()) + 1
+    else:
+        from resjax.data import tfds_source  # keeps tensorflow-datasets out of every other run
+
+        train, test, classes = tfds_source.read(rest, directory, image_size)
+    for split_name, split in (("train", train), ("test", test)):
+        _check_labels(split, classes, f"{kind}:{rest}" if rest else kind, split_name)
+    if train.images.shape[1:] != test.images.shape[1:]:
+        raise UserError(
+            f"{kind}:{rest}: train images are {train.images.shape[1:]}, test images"
+            f" {test.images.shape[1:]}; both must have one size"
+        )
+    return train, test, classes
+
+
+def _digits() -> tuple[Split, Split]:
+    """The last 360 of a fixed permutation are the test set; intensities 0..16 become 0..240."""
+    from sklearn.datasets import load_digits  # a second to import
+
+    bunch: Any = load_digits()
+    images = (np.asarray(bunch.images) * 15).astype(np.uint8)[..., None]
+    everything = Split(images, np.asarray(bunch.target).astype(np.int64))
+    order = np.random.default_rng(0).permutation(len(everything))
+    return everything.take(order[:-DIGITS_TEST]), everything.take(order[-DIGITS_TEST:])
+
+
+def _npz(path: Path) -> Split:
+    """Reads `image` (n, h, w) or (n, h, w, c) uint8 and `label` (n,) integers, checking everything."""
+    if not path.is_file():
+        raise UserError(f"there is no file {path}; npz:PREFIX reads PREFIX-train.npz and PREFIX-test.npz")
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            missing = {"image", "label"} - set(arrays.files)
+            if missing:
+                raise UserError(f"{path} has the keys {arrays.files}; it must have 'image' and 'label'")
+            images, labels = arrays["image"], arrays["label"]
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, AttributeError) as error:
+        raise UserError(f"{path} is damaged or not an .npz file ({error}); write it again") from error
+    if images.ndim == 3:
+        images = images[..., None]
+    if images.dtype != np.uint8 or images.ndim != 4 or not images.size:
+        raise UserError(
+            f"{path}: image is {images.dtype} of shape {images.shape}; it must be uint8 of shape"
+            " (n, height, width) or (n, height, width, channels), n above 0"
+        )
+    if labels.ndim != 1 or not np.issubdtype(labels.dtype, np.integer) or len(labels) != len(images):
+        raise UserError(
+            f"{path}: label is {labels.dtype} of shape {labels.shape}; it must be integers of shape"
+            f" ({len(images)},), one for each image"
+        )
+    return Split(images, labels.astype(np.int64))
+
+
+def _check_labels(split: Split, classes: int, name: str, split_name: str) -> None:
+    outside = np.flatnonzero((split.labels < 0) | (split.labels >= classes))
+    if len(outside):
+        first = int(outside[0])
+        raise UserError(
+            f"{name}: the label of {split_name} example {first} is {split.labels[first]}; labels must be"
+            f" from 0 to {classes - 1} ({len(outside)} are not)"
+        )

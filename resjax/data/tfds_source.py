@@ -1,0 +1,150 @@
+"""tensorflow-datasets directories: read array_record files without TensorFlow; prepare them with it."""
+
+from typing import Any
+
+import numpy as np
+
+from resjax.data.sources import Split
+from resjax.errors import UserError
+
+LARGEST = 24 * 2**30  # bytes of images held whole; a larger set needs a streaming input
+
+
+def describe(name: str, directory: str, image_size: int) -> tuple[tuple[int, int, int], int]:
+    """-> shape (h, w, c) of the images that `read` gives, and the number of classes."""
+    features = _builder(name, directory).info.features
+    image, label = _keys(name, features)
+    return _shape(name, features[image].shape, image_size), features[label].num_classes
+
+
+def read(name: str, directory: str, image_size: int) -> tuple[Split, Split, int]:
+    """-> train, test and the number of classes of a prepared data set.
+
+    The test split is `test`, or `validation` for a set whose test labels are secret (ImageNet).
+
+    Raises:
+      UserError: unknown name, not prepared, prepared as TFRecord, too large, or not labelled images.
+    """
+    builder = _builder(name, directory)
+    prepare = f"python -m resjax prepare tfds:{name}" + (f" --directory {directory}" if directory else "")
+    if not builder.is_prepared():
+        raise UserError(
+            f"tfds:{name} is not prepared in {builder.data_dir}; run '{prepare}', or name its place with"
+            " --config.data.directory=DIR"
+        )
+    if builder.info.file_format.value != "array_record":
+        raise UserError(
+            f"tfds:{name} in {builder.data_dir} is prepared as {builder.info.file_format.value}, which has"
+            f" no random access; run '{prepare} --overwrite' to make array_record files"
+        )
+    splits = builder.info.splits
+    test = next((split for split in ("test", "validation") if split in splits), None)
+    if test is None or "train" not in splits:
+        raise UserError(f"tfds:{name} has the splits {list(splits)}; it must have train and test")
+    image, label = _keys(name, builder.info.features)
+    shape = _shape(name, builder.info.features[image].shape, image_size)
+    size = sum(splits[split].num_examples for split in ("train", test)) * int(np.prod(shape))
+    if size > LARGEST:
+        raise UserError(
+            f"tfds:{name} at {shape} is {size / 2**30:.0f} GiB; sets are held in memory whole, up to"
+            f" {LARGEST // 2**30} GiB: choose a smaller config.data.image_size"
+        )
+    train_split, test_split = (_split(builder, split, image, label, shape) for split in ("train", test))
+    return train_split, test_split, builder.info.features[label].num_classes
+
+
+def prepare(name: str, directory: str, *, overwrite: bool) -> str:
+    """Downloads and prepares a data set as array_record files; returns its folder.
+
+    Raises:
+      UserError: unknown name, no network, or TensorFlow is needed and absent.
+    """
+    builder = _builder(name, directory, file_format="array_record", overwrite=overwrite)
+    try:
+        builder.download_and_prepare()
+    except ImportError as error:
+        raise UserError(
+            f"preparing tfds:{name} needs TensorFlow ({error}); python -m pip install 'resjax[prepare]'"
+        ) from error
+    except Exception as error:  # download errors have no common type
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise UserError(f"tfds:{name} could not be prepared in {builder.data_dir}: {reason}") from error
+    return str(builder.data_dir)
+
+
+def _builder(name: str, directory: str, overwrite: bool = False, **settings: Any) -> Any:
+    try:
+        import tensorflow_datasets as tfds
+    except ImportError as error:
+        raise UserError(
+            f"tfds:{name} needs the package tensorflow-datasets ({error}); python -m pip install"
+            " tensorflow-datasets, or use npz:PREFIX"
+        ) from error
+    try:
+        builder = tfds.builder(name, data_dir=directory or None, **settings)
+    except tfds.core.DatasetNotFoundError as error:
+        raise UserError(f"tensorflow-datasets knows no data set named '{name}'") from error
+    except (ValueError, OSError) as error:
+        raise UserError(f"tfds:{name}: {str(error).strip().splitlines()[0]}") from error
+    if overwrite and builder.is_prepared():
+        import shutil
+
+        shutil.rmtree(builder.data_dir)
+        builder = tfds.builder(name, data_dir=directory or None, **settings)
+    return builder
+
+
+def _keys(name: str, features: Any) -> tuple[str, str]:
+    """-> the keys of the one image and of its class label."""
+    import tensorflow_datasets as tfds
+
+    images = [key for key, value in features.items() if isinstance(value, tfds.features.Image)]
+    labels = [key for key, value in features.items() if isinstance(value, tfds.features.ClassLabel)]
+    label = "label" if "label" in labels else (labels[0] if labels else None)
+    if len(images) != 1 or label is None:
+        raise UserError(
+            f"tfds:{name} has the features {list(features)}; it must have one image and a class label"
+        )
+    return images[0], label
+
+
+def _shape(name: str, stored: tuple[int | None, ...], image_size: int) -> tuple[int, int, int]:
+    height, width, channels = stored
+    if image_size:
+        return image_size, image_size, channels or 3
+    if height is None or width is None or channels is None:
+        raise UserError(
+            f"the images of tfds:{name} differ in size; set config.data.image_size to the size of the"
+            " square that each is resized to, such as 224"
+        )
+    return height, width, channels
+
+
+def _split(builder: Any, split: str, image: str, label: str, shape: tuple[int, int, int]) -> Split:
+    source = builder.as_data_source(split=split)
+    images = np.empty((len(source), *shape), np.uint8)
+    labels = np.empty(len(source), np.int64)
+    for i in range(len(source)):
+        example = _example(source, builder.data_dir, i)
+        stored = example[image]
+        images[i] = stored if stored.shape == shape else _centre_square(stored, shape[0])
+        labels[i] = example[label]
+    return Split(images, labels)
+
+
+def _centre_square(image: np.ndarray, size: int) -> np.ndarray:
+    """Resizes the shorter side to `size`, bilinearly with antialiasing, and cuts out the middle."""
+    from PIL import Image
+
+    picture = Image.fromarray(image)
+    side = min(picture.size)
+    left, top = ((length - side) // 2 for length in picture.size)
+    box = (left, top, left + side, top + side)
+    return np.asarray(picture.resize((size, size), Image.Resampling.BILINEAR, box=box))
+
+
+def _example(source: Any, folder: Any, index: int) -> Any:
+    try:
+        return source[index]
+    except Exception as error:  # array_record, protobuf and image decoders each raise their own
+        raise UserError(f"{folder}: example {index} cannot be read ({error}); prepare it again") from error

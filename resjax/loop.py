@@ -1,0 +1,41 @@
+"""The settings of the training loop."""
+
+import dataclasses
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Loop:
+    """Section `train` of a config.
+
+    Attributes:
+      batch_size: examples in a training step.
+      eval_batch_size: examples in an evaluation step; it changes no result.
+      label_smoothing: share of the target spread evenly over the classes.
+      ema_decay: decay of the moving average of parameters and batch statistics that is evaluated; 0: none.
+      log_every: steps between log lines, each with the means since the one before.
+      eval_every: epochs between evaluations; the last step is always evaluated.
+      checkpoint_every: steps between checkpoints; every evaluation makes one too.
+      steps_per_dispatch: training steps in one compiled program; 0 chooses: 1 on the CPU, where a
+        convolution's gradient inside a loop is many times slower, else 50.
+    """
+
+    batch_size: int = 128
+    eval_batch_size: int = 500
+    label_smoothing: float = 0.0
+    ema_decay: float = 0.0
+    log_every: int = 100
+    eval_every: float = 1.0
+    checkpoint_every: int = 1000
+    steps_per_dispatch: int = 0
+
+    def __post_init__(self) -> None:
+        for key in ("batch_size", "eval_batch_size", "log_every", "checkpoint_every"):
+            if getattr(self, key) < 1:
+                raise ValueError(f"{key} is {getattr(self, key)}; it must be at least 1")
+        for key in ("label_smoothing", "ema_decay"):
+            if not 0 <= getattr(self, key) < 1:
+                raise ValueError(f"{key} is {getattr(self, key)}; it must be from 0 to below 1")
+        if not self.eval_every > 0:
+            raise ValueError(f"eval_every is {self.eval_every}; it must be above 0")
+        if self.steps_per_dispatch < 0:
+            raise ValueError(f"steps_per_dispatch is {self.steps_per_dispatch}; it must be at least 0")

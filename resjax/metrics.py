@@ -1,0 +1,75 @@
+"""Metrics as masked sums and counts, so that parts of any size add up to the exact mean."""
+
+from collections.abc import Iterable
+
+import jax
+import jax.numpy as jnp
+from flax import struct
+from jaxtyping import Array, Bool, Float, Int
+
+from resjax.losses import cross_entropy
+from resjax.models.heads import MAIN
+
+
+class Mean(struct.PyTreeNode):
+    """A running mean: total and count, float32 scalars; counts are exact up to 2**24."""
+
+    total: Float[Array, ""]
+    count: Float[Array, ""]
+
+    @classmethod
+    def zero(cls) -> "Mean":
+        return cls(jnp.zeros((), jnp.float32), jnp.zeros((), jnp.float32))
+
+    @classmethod
+    def of(cls, values: Array, mask: Bool[Array, " b"] | None = None) -> "Mean":
+        """The mean of `values` where `mask` is True; masked values may be anything, even NaN."""
+        if mask is None:
+            mask = jnp.ones(values.shape, bool)
+        kept = jnp.where(mask, values.astype(jnp.float32), 0)
+        return cls(kept.sum(), mask.sum(dtype=jnp.float32))
+
+    def merge(self, other: "Mean") -> "Mean":
+        return Mean(self.total + other.total, self.count + other.count)
+
+    def value(self) -> float:
+        return float(self.total) / max(float(self.count), 1.0)
+
+
+Metrics = dict[str, Mean]
+
+
+def _key(output: str, name: str) -> str:
+    """Metrics of the main output have no prefix."""
+    return name if output == MAIN else f"{output}/{name}"
+
+
+def metric_names(outputs: Iterable[str]) -> list[str]:
+    """-> the keys that `measure` gives for outputs of these names."""
+    return [_key(output, name) for output in outputs for name in ("loss", "accuracy")]
+
+
+def measure(
+    outputs: dict[str, Float[Array, "b k"]],
+    labels: Int[Array, " b"],
+    mask: Bool[Array, " b"] | None = None,
+) -> Metrics:
+    """Loss and accuracy of every output."""
+    found = {}
+    for output, logits in outputs.items():
+        found[_key(output, "loss")] = Mean.of(cross_entropy(logits, labels), mask)
+        found[_key(output, "accuracy")] = Mean.of(logits.argmax(-1) == labels, mask)
+    return found
+
+
+def zeros(names: Iterable[str]) -> Metrics:
+    return {name: Mean.zero() for name in names}
+
+
+def merge(a: Metrics, b: Metrics) -> Metrics:
+    return {name: a[name].merge(b[name]) for name in a}
+
+
+def values(metrics: Metrics) -> dict[str, float]:
+    """-> plain numbers; waits for the device."""
+    return {name: mean.value() for name, mean in jax.device_get(metrics).items()}

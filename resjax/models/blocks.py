@@ -1,0 +1,179 @@
+"""The residual unit, its two orders, and the shortcuts; a unit without a shortcut is the plain twin's.
+
+A unit's branch is a list of layers; the orders differ in where norm and ReLU stand around each layer:
+
+    original        layer - norm - relu - layer - norm - (+) - relu    He et al. 2015 (1512.03385), figure 2
+    preactivation   norm - relu - layer - norm - relu - layer - (+)    He et al. 2016 (1603.05027), figure 1
+"""
+
+import dataclasses
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Literal
+
+import flax.linen as nn
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+Layer = Callable[..., nn.Module]  # takes `name`
+Order = Literal["original", "preactivation"]
+Init = Literal["he_fan_out", "he_fan_in", "glorot", "lecun"]
+NormKind = Literal["batch", "group", "none"]
+ShortcutOption = Literal["A", "B", "C"]
+Dtype = Literal["float32", "bfloat16"]
+
+_HE = partial(nn.initializers.variance_scaling, 2.0, distribution="normal")
+INITIALIZERS = {
+    "he_fan_out": _HE(mode="fan_out"),  # fb.resnet.torch
+    "he_fan_in": _HE(mode="fan_in"),  # the wide residual nets' code
+    "glorot": nn.initializers.glorot_uniform(),
+    "lecun": nn.initializers.lecun_normal(),
+}
+# Weights uniform in +-1/sqrt(fan_in) and bias 0: what fb.resnet.torch leaves its last layer with.
+CLASSIFIER_INIT = nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Layers:
+    """What all layers of a net share; in a config, keys of the section `model`.
+
+    Attributes:
+      init: of convolutions and inner dense layers.
+      norm: after (original order) or before (pre-activation) every layer.
+      norm_momentum: the running statistics keep this share of themselves at each step (Torch: 1 - momentum).
+      dtype: of the computation; statistics of norms are float32 at least.
+      param_dtype: of the stored parameters.
+      train: whether norms use and update the statistics of the batch; set by the net, not by a config.
+    """
+
+    init: Init = "he_fan_out"
+    norm: NormKind = "batch"
+    norm_momentum: float = 0.9
+    norm_epsilon: float = 1e-5
+    dtype: Dtype = "float32"
+    param_dtype: Dtype = "float32"
+    train: bool = dataclasses.field(default=False, init=False)
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.norm_momentum < 1:
+            raise ValueError(f"norm_momentum is {self.norm_momentum}; it must be from 0 to below 1")
+        if not self.norm_epsilon > 0:
+            raise ValueError(f"norm_epsilon is {self.norm_epsilon}; it must be above 0")
+
+    def bind(self, train: bool) -> "Layers":
+        bound = dataclasses.replace(self)
+        object.__setattr__(bound, "train", train)
+        return bound
+
+    def _types(self) -> dict[str, Any]:
+        return {"dtype": jnp.dtype(self.dtype), "param_dtype": jnp.dtype(self.param_dtype)}
+
+    def conv(self, features: int, kernel: int, stride: int = 1) -> Layer:
+        """A square convolution padded by kernel // 2 on every side, as Caffe and Torch pad."""
+        return partial(
+            nn.Conv,
+            features,
+            (kernel, kernel),
+            strides=stride,
+            padding=kernel // 2,
+            use_bias=self.norm == "none",  # a norm's own shift makes a bias redundant
+            kernel_init=INITIALIZERS[self.init],
+            **self._types(),
+        )
+
+    def dense(self, features: int) -> Layer:
+        use_bias = self.norm == "none"
+        return partial(
+            nn.Dense, features, use_bias=use_bias, kernel_init=INITIALIZERS[self.init], **self._types()
+        )
+
+    def classifier(self, classes: int) -> Layer:
+        return partial(nn.Dense, classes, kernel_init=CLASSIFIER_INIT, **self._types())
+
+    def normalize(self, name: str) -> Callable[[Array], Array]:
+        if self.norm == "none":
+            return lambda x: x
+        if self.norm == "group":
+            return nn.GroupNorm(None, group_size=8, epsilon=self.norm_epsilon, name=name, **self._types())
+        return nn.BatchNorm(
+            use_running_average=not self.train,
+            momentum=self.norm_momentum,
+            epsilon=self.norm_epsilon,
+            name=name,
+            **self._types(),
+        )
+
+
+class PadShortcut(nn.Module):
+    """Option A: every `stride`-th pixel, zeros for the channels that the input lacks; no parameters."""
+
+    features: int
+    stride: int = 1
+
+    def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b i j d"]:
+        missing = self.features - x.shape[-1]
+        return jnp.pad(x[:, :: self.stride, :: self.stride], ((0, 0), (0, 0), (0, 0), (0, missing)))
+
+
+class ProjectionShortcut(nn.Module):
+    """Options B and C: a 1 x 1 convolution, with a norm behind it in the original order."""
+
+    features: int
+    layers: Layers
+    stride: int = 1
+    normed: bool = True
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b i j d"]:
+        x = self.layers.conv(self.features, 1, self.stride)(name="conv")(x)
+        return self.layers.normalize("norm")(x) if self.normed else x
+
+
+class IdentityShortcut(nn.Module):
+    def __call__(self, x: Float[Array, "..."]) -> Float[Array, "..."]:
+        return x
+
+
+class OriginalUnit(nn.Module):
+    """relu(shortcut(x) + branch(x)), and without a shortcut relu(branch(x)).
+
+    Attributes:
+      branch: (name, layer) pairs; the layers' names end in their number.
+      shortcut: a module, or None for the plain twin.
+    """
+
+    branch: tuple[tuple[str, Layer], ...]
+    layers: Layers
+    shortcut: nn.Module | None
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "..."]) -> Float[Array, "..."]:
+        y = x
+        for number, (name, layer) in enumerate(self.branch, 1):
+            y = nn.relu(y) if number > 1 else y
+            y = self.layers.normalize(f"norm{number}")(layer(name=name)(y))
+        return nn.relu(y if self.shortcut is None else y + self.shortcut(x))
+
+
+class PreactivationUnit(nn.Module):
+    """shortcut(x) + branch(x), where the branch begins with norm and ReLU.
+
+    Attributes:
+      shared: the first norm and ReLU serve the shortcut too. So it is in the first unit of a net, whose
+        input is the stem's, and wherever the shape changes (1603.05027, appendix, and its authors' code).
+    """
+
+    branch: tuple[tuple[str, Layer], ...]
+    layers: Layers
+    shortcut: nn.Module | None
+    shared: bool = False
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "..."]) -> Float[Array, "..."]:
+        y = x
+        for number, (name, layer) in enumerate(self.branch, 1):
+            y = nn.relu(self.layers.normalize(f"norm{number}")(y))
+            if number == 1 and self.shared:
+                x = y
+            y = layer(name=name)(y)
+        return y if self.shortcut is None else y + self.shortcut(x)

@@ -1,0 +1,179 @@
+"""Convolutional residual nets and their plain twins: the CIFAR family and the ImageNet family.
+
+He et al. 2015 (1512.03385), table 1 and section 4.2; He et al. 2016 (1603.05027) for pre-activation.
+"""
+
+from typing import Any, Literal
+
+import flax.linen as nn
+from jaxtyping import Array, Float
+
+from resjax.models.blocks import (
+    IdentityShortcut,
+    Layer,
+    Layers,
+    Order,
+    OriginalUnit,
+    PadShortcut,
+    PreactivationUnit,
+    ProjectionShortcut,
+    ShortcutOption,
+)
+
+Stem = Literal["cifar", "imagenet"]
+IMAGENET_STAGES = {
+    18: ("basic", (2, 2, 2, 2)),
+    34: ("basic", (3, 4, 6, 3)),
+    50: ("bottleneck", (3, 4, 6, 3)),
+    101: ("bottleneck", (3, 4, 23, 3)),
+    152: ("bottleneck", (3, 8, 36, 3)),
+}
+
+
+class ResNet(nn.Module):
+    """Stem, stages of residual or plain units, global average pool, classifier.
+
+    Attributes:
+      stage_sizes: units in each stage; all but the first stage begin with stride 2.
+      stage_features: width of each stage's 3 x 3 convolutions; bottleneck units put out four times that.
+      block: two 3 x 3 convolutions (`basic`), or 1 x 1, 3 x 3, 1 x 1 (`bottleneck`).
+      stride_in: the convolution of a bottleneck that has the stride: `3x3` (fb.resnet.torch, torchvision)
+        or the first `1x1` (He et al.).
+      skip: False builds the plain twin, the same net without shortcuts.
+    """
+
+    classes: int
+    stage_sizes: tuple[int, ...]
+    stage_features: tuple[int, ...]
+    block: str
+    stride_in: str
+    order: str
+    shortcut: str
+    skip: bool
+    stem: str
+    layers: Layers
+
+    @nn.compact
+    def __call__(
+        self, x: Float[Array, "b h w c"], *, train: bool
+    ) -> tuple[Float[Array, "b k"], dict[str, Array]]:
+        """-> logits, and the outputs of the stem and of every unit by name."""
+        layers = self.layers.bind(train)
+        x = self._stem(x.astype(layers.dtype), layers)
+        endpoints = {"stem": x}
+        for stage, (size, features) in enumerate(zip(self.stage_sizes, self.stage_features, strict=True), 1):
+            for number in range(1, size + 1):
+                name = f"stage{stage}_block{number}"
+                stride = 2 if stage > 1 and number == 1 else 1
+                x = endpoints[name] = self._unit(x, features, stride, layers, number == 1, name)
+        if self.order == "preactivation":
+            x = nn.relu(layers.normalize("final_norm")(x))
+        x = x.mean((1, 2))
+        return layers.classifier(self.classes)(name="classifier")(x), endpoints
+
+    def _stem(self, x: Array, layers: Layers) -> Array:
+        width = self.stage_features[0]
+        kernel, stride = (7, 2) if self.stem == "imagenet" else (3, 1)
+        x = layers.conv(width, kernel, stride)(name="stem_conv")(x)
+        if self.order == "original":
+            x = nn.relu(layers.normalize("stem_norm")(x))
+        if self.stem == "imagenet":
+            padding: Any = ((1, 1), (1, 1))  # Flax types it as a str, but takes both
+            x = nn.max_pool(x, (3, 3), (2, 2), padding)
+        return x
+
+    def _unit(self, x: Array, features: int, stride: int, layers: Layers, first: bool, name: str) -> Array:
+        branch, out = self._branch(features, stride, layers)
+        shortcut = self._shortcut(x.shape[-1], out, stride, layers) if self.skip else None
+        if self.order == "original":
+            return OriginalUnit(branch, layers, shortcut, name=name)(x)
+        return PreactivationUnit(branch, layers, shortcut, shared=first, name=name)(x)
+
+    def _branch(
+        self, features: int, stride: int, layers: Layers
+    ) -> tuple[tuple[tuple[str, Layer], ...], int]:
+        """-> named layers, and how many features they put out."""
+        conv = layers.conv
+        if self.block == "basic":
+            return (("conv1", conv(features, 3, stride)), ("conv2", conv(features, 3))), features
+        first, second = (stride, 1) if self.stride_in == "1x1" else (1, stride)
+        convs = (conv(features, 1, first), conv(features, 3, second), conv(4 * features, 1))
+        return tuple((f"conv{i}", layer) for i, layer in enumerate(convs, 1)), 4 * features
+
+    def _shortcut(self, features_in: int, features: int, stride: int, layers: Layers) -> nn.Module:
+        """Option A pads, B projects where the shape changes, C projects everywhere.
+
+        `parent=None` leaves the module to the unit that receives it, so its parameters lie there.
+        """
+        changes = stride > 1 or features_in != features
+        if self.shortcut == "C" or (self.shortcut == "B" and changes):
+            normed = self.order == "original"
+            return ProjectionShortcut(features, layers, stride, normed, parent=None)
+        return PadShortcut(features, stride, parent=None) if changes else IdentityShortcut(parent=None)
+
+
+def cifar_resnet(
+    classes: int,
+    layers: Layers,
+    /,
+    *,
+    depth: int = 20,
+    block: Literal["basic", "bottleneck"] = "basic",
+    order: Order = "original",
+    shortcut: ShortcutOption = "A",
+    skip: bool = True,
+    width: int = 16,
+    stride_in: Literal["3x3", "1x1"] = "1x1",
+    stem: Stem = "cifar",
+) -> ResNet:
+    """Three stages at widths w, 2w, 4w: depth 6n + 2 of basic units, 9n + 2 of bottlenecks.
+
+    He et al. 2015, section 4.2, and He et al. 2016, appendix (bottleneck: 164 and 1001 layers).
+
+    Raises:
+      ValueError: a depth that is not of the form, or a width below 1.
+    """
+    per_unit = 6 if block == "basic" else 9
+    n = max(1, round((depth - 2) / per_unit))
+    if depth != per_unit * n + 2:
+        near = f"{per_unit * n + 2}" if depth < 2 else f"{per_unit * n + 2} or {per_unit * (n + 1) + 2}"
+        raise ValueError(f"depth is {depth}; {block} units need {per_unit}n + 2, such as {near}")
+    _at_least_one("width", width)
+    return ResNet(
+        classes, (n, n, n), (width, 2 * width, 4 * width), block, stride_in, order, shortcut, skip, stem,
+        layers,
+    )  # fmt: skip
+
+
+def imagenet_resnet(
+    classes: int,
+    layers: Layers,
+    /,
+    *,
+    depth: int = 50,
+    order: Order = "original",
+    shortcut: ShortcutOption = "B",
+    skip: bool = True,
+    width: int = 64,
+    stride_in: Literal["3x3", "1x1"] = "3x3",
+    stem: Stem = "imagenet",
+) -> ResNet:
+    """Four stages at widths w, 2w, 4w, 8w: He et al. 2015, table 1.
+
+    Raises:
+      ValueError: a depth that the table lacks, or a width below 1.
+    """
+    if depth not in IMAGENET_STAGES:
+        raise ValueError(f"depth is {depth}; it must be one of {', '.join(map(str, IMAGENET_STAGES))}")
+    _at_least_one("width", width)
+    block, sizes = IMAGENET_STAGES[depth]
+    features = tuple(width * 2**stage for stage in range(4))
+    return ResNet(
+        classes, sizes, features, block, stride_in, order, shortcut, skip, stem,
+        layers,
+    )  # fmt: skip
+
+
+def _at_least_one(key: str, value: int) -> None:
+    if value < 1:
+        raise ValueError(f"{key} is {value}; it must be at least 1")

@@ -1,0 +1,97 @@
+"""Progress with time left: bars on a terminal, elsewhere a line now and then."""
+
+import contextlib
+import sys
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    Task,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+Update = Callable[[int, str], None]  # (how many are done, a note)
+LINE_EVERY = 10.0  # seconds, where there is no terminal
+
+
+class Display:
+    """A context manager; nested tasks show as one bar each, all on stderr."""
+
+    def __init__(self, *, quiet: bool = False):
+        self._quiet = quiet
+        self._console = Console(stderr=True)
+        self._live = self._console.is_terminal and not quiet
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[note]}"),
+            console=self._console,
+            disable=not self._live,
+        )
+        self._last_line = time.monotonic()
+        self._entered = 0
+        self._tasks: list[TaskID] = []
+
+    def __enter__(self) -> "Display":
+        if not self._entered:
+            self._progress.start()
+        self._entered += 1
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self._entered -= 1
+        if not self._entered:
+            self._progress.stop()
+
+    def say(self, text: str) -> None:
+        """A line that stays, above the bars."""
+        if self._live:
+            self._progress.print(text, markup=False, highlight=False)
+        elif not self._quiet:
+            print(text, file=sys.stderr, flush=True)
+
+    @contextlib.contextmanager
+    def task(self, label: str, total: int, done: int = 0) -> Iterator[Update]:
+        """A bar; a task within a task moves the outer one by its own share of one unit."""
+        outer = self._tasks[-1] if self._tasks else None
+        task = self._progress.add_task(label, total=total, completed=done, note="")
+        started = outer.completed if (outer := self._find(outer)) else 0.0
+        self._tasks.append(task)
+
+        def update(completed: int, note: str) -> None:
+            self._progress.update(task, completed=completed, note=note)
+            if outer is not None:
+                self._progress.update(outer.id, completed=started + completed / total)
+            if not self._live and time.monotonic() - self._last_line > LINE_EVERY:
+                self._last_line = time.monotonic()
+                self.say(self._line())
+
+        try:
+            yield update
+        finally:
+            self._tasks.remove(task)
+            self._progress.remove_task(task)
+
+    def _find(self, wanted: TaskID | None) -> Task | None:
+        return next((task for task in self._progress.tasks if task.id == wanted), None)
+
+    def _line(self) -> str:
+        parts = []
+        for task in self._progress.tasks:
+            left = "" if task.time_remaining is None else f" {task.time_remaining:.0f} s left"
+            parts.append(
+                f"{task.description} {task.completed:.4g}/{task.total:g}{left} {task.fields['note']}"
+            )
+        return " | ".join(parts)

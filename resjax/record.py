@@ -1,0 +1,169 @@
+"""What a run leaves behind: its folder, the log of its metrics, and a result that says where it came from."""
+
+import json
+import math
+import os
+import platform
+import subprocess
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import filelock
+import jax
+
+from resjax import config as configs
+from resjax.config import Config
+from resjax.errors import FolderBusy, UserError
+
+PACKAGES = ("resjax", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "ml-collections", "numpy")
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """The file is the old one or the new one, never half of one."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("w") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+class RunFolder:
+    """A run's folder, held by one process at a time and belonging to one config."""
+
+    def __init__(self, path: Path, config: Config):
+        self.path, self.config = path, config
+        self._lock = filelock.FileLock(path / ".lock", blocking=False)
+
+    def __enter__(self) -> "RunFolder":
+        self.path.mkdir(parents=True, exist_ok=True)
+        try:
+            self._lock.acquire()
+        except filelock.Timeout as error:
+            raise FolderBusy(
+                f"--workdir {self.path} is in use by another process; wait for it, or use another folder"
+            ) from error
+        try:
+            self._claim()
+        except BaseException:
+            self._lock.release()
+            raise
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self._lock.release()
+
+    def _claim(self) -> None:
+        file = self.path / "config.json"
+        if not file.exists():
+            write_atomically(file, configs.to_json(self.config) + "\n")
+            return
+        changes = configs.difference(read_config(self.path), self.config)
+        if changes:
+            key, (old, new) = next(iter(changes.items()))
+            more = f" ({len(changes)} keys differ)" if len(changes) > 1 else ""
+            raise UserError(
+                f"--workdir {self.path} holds a run with config.{key} = {old!r}, not {new!r}{more}; use"
+                " another folder, or the same config"
+            )
+
+    def result(self) -> dict[str, Any] | None:
+        file = self.path / "result.json"
+        return json.loads(file.read_text()) if file.exists() else None
+
+
+def read_config(workdir: Path) -> Config:
+    """Raises UserError where the folder holds no readable run."""
+    file = workdir / "config.json"
+    try:
+        return configs.from_json(file.read_text())
+    except FileNotFoundError as error:
+        raise UserError(f"--workdir {workdir} holds no run: there is no {file}") from error
+    except ValueError as error:
+        raise UserError(f"{file} is damaged ({error}); restore it or use another --workdir") from error
+
+
+class MetricsLog:
+    """metrics.jsonl, one line a report, and the same numbers as TensorBoard events (without TensorFlow).
+
+    `keep` lines stay, those of the checkpoint that the run resumes from; what a killed run wrote behind
+    them is dropped, for the resumed run writes it again.
+    """
+
+    def __init__(self, workdir: Path, keep: int):
+        from tensorboardX import SummaryWriter
+
+        self._path = workdir / "metrics.jsonl"
+        lines = self._path.read_text().splitlines(keepends=True) if self._path.exists() else []
+        if len(lines) < keep:
+            raise UserError(
+                f"{self._path} has {len(lines)} lines, but the checkpoint was made after {keep}; restore"
+                " the file or remove the folder"
+            )
+        self.rows = [json.loads(line) for line in lines[:keep]]
+        write_atomically(self._path, "".join(lines[:keep]))
+        self._file = self._path.open("a")
+        purge = self.rows[-1]["step"] + 1 if self.rows else 0
+        self._events = SummaryWriter(str(workdir / "tensorboard"), purge_step=purge)
+
+    def write(self, step: int, values: dict[str, float]) -> None:
+        row = {"step": step, **values}
+        self.rows.append(row)
+        self._file.write(json.dumps(row) + "\n")
+        self._file.flush()
+        for name, value in values.items():
+            if math.isfinite(value):
+                self._events.add_scalar(name, value, step)
+
+    def has(self, step: int, name: str) -> bool:
+        return any(row["step"] == step and name in row for row in reversed(self.rows))
+
+    def close(self) -> None:
+        self._file.close()
+        self._events.close()
+
+
+def provenance() -> dict[str, Any]:
+    """-> versions, device and commit, with nothing that names a person, a host or a folder."""
+    device = jax.devices()[0]
+    kind = _cpu_name() if device.platform == "cpu" else device.device_kind
+    return {
+        "versions": {"python": platform.python_version()}
+        | {name: metadata.version(name) for name in PACKAGES},
+        "device": {"platform": device.platform, "kind": kind, "count": jax.device_count()},
+        "cpu_count": os.cpu_count(),
+        "xla_flags": os.environ.get("XLA_FLAGS", ""),
+        "commit": commit(),
+    }
+
+
+def _cpu_name() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
+
+
+def commit() -> str | None:
+    """-> the commit of the source, "+" behind it where files differ from it, None outside a checkout."""
+    git = ["git", "-C", str(Path(__file__).parent)]
+    try:
+        head = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True)
+        status = [
+            *git,
+            "status",
+            "--porcelain",
+            "--untracked-files=no",
+            "--",
+            "..",
+            ":!../experiments/results",
+        ]
+        changed = subprocess.run(status, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return head.stdout.strip() + ("+" if changed.stdout.strip() else "")

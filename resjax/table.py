@@ -1,0 +1,203 @@
+"""Tables: rows of configs times seeds; run the cells that are missing, keep one record for each."""
+
+import dataclasses
+import json
+import os
+import re
+import shlex
+import warnings
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from resjax import config as configs
+from resjax import pyfile, render
+from resjax.config import Config
+from resjax.errors import Diverged, FolderBusy, UserError, did_you_mean
+from resjax.progress import Display
+from resjax.record import provenance, write_atomically
+from resjax.train import train
+
+Record = dict[str, Any]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Row:
+    """One arm of a comparison.
+
+    Attributes:
+      config: path of a config file relative to the table's file, with `:arg` if it takes one.
+      overrides: dotted keys of the config and their values.
+      line, x: where the row stands in the figure: its curve, and its place on the axis.
+    """
+
+    label: str
+    config: str
+    overrides: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    line: str = ""
+    x: float | None = None
+
+    @property
+    def slug(self) -> str:
+        return re.sub(r"[^a-z0-9]+", "-", self.label.lower()).strip("-")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Table:
+    """Rows times seeds.
+
+    Attributes:
+      metric: a key of a result's metrics.
+      contrasts: (row, control) labels, compared seed by seed.
+      note: what a reader must know, below the title.
+      keep_records: True puts records beside the table's file, under results/, to be committed; False
+        under ./runs, for a table that everyone runs anew.
+    """
+
+    name: str
+    title: str
+    rows: tuple[Row, ...]
+    seeds: tuple[int, ...]
+    metric: str = "test/accuracy"
+    x_label: str = ""
+    contrasts: tuple[tuple[str, str], ...] = ()
+    note: str = ""
+    keep_records: bool = True
+
+    def __post_init__(self) -> None:
+        labels = [row.label for row in self.rows]
+        slugs = [row.slug for row in self.rows]
+        if not self.rows or len(set(slugs)) < len(slugs):
+            raise ValueError(f"rows are {labels}; there must be one at least, each with a label of its own")
+        if not self.seeds or len(set(self.seeds)) < len(self.seeds):
+            raise ValueError(f"seeds is {self.seeds}; it must hold at least one seed, and none twice")
+        for label in (label for pair in self.contrasts for label in pair):
+            if label not in labels:
+                raise ValueError(f"contrasts name the row '{label}'{did_you_mean(label, labels)}")
+
+    def results(self, file: Path) -> Path:
+        return (file.parent / "results" if self.keep_records else Path("runs") / "results") / self.name
+
+
+@dataclasses.dataclass(frozen=True)
+class Cell:
+    row: Row
+    seed: int
+    config: Config
+    flags: tuple[str, ...]
+
+    @property
+    def record_name(self) -> str:
+        return f"{self.row.slug}-seed{self.seed}.json"
+
+
+def load(file: Path) -> Table:
+    """Reads a table's file; raises UserError where it is absent, fails, or defines no table."""
+    table = pyfile.call(file, "get_table")
+    if not isinstance(table, Table):
+        raise UserError(f"{file}: get_table() returned {type(table).__name__}, not a resjax.table.Table")
+    return table
+
+
+def cells(table: Table, file: Path) -> Iterator[Cell]:
+    """Seed by seed, so that an unfinished table has the same number of seeds in most rows."""
+    for seed in table.seeds:
+        for row in table.rows:
+            path, colon, arg = row.config.partition(":")
+            spec = f"{os.path.normpath(file.parent / path)}{colon}{arg}"
+            values = {**row.overrides, "seed": seed}
+            overrides = [f"--config.{key}={value}" for key, value in values.items()]
+            yield Cell(row, seed, configs.load(spec, overrides), ("--config", spec, *overrides))
+
+
+def run(
+    table: Table,
+    file: Path,
+    results: Path,
+    workdir: Path,
+    display: Display,
+    *,
+    row: str | None = None,
+    seed: int | None = None,
+) -> None:
+    """Runs the cells that have no record of the same config, optionally of one row or seed only.
+
+    Raises:
+      UserError: no such row or seed, or a cell that cannot run.
+      Interrupted: SIGTERM or Ctrl-C; finished cells and the state of the running one are saved.
+    """
+    labels = [each.label for each in table.rows]
+    if row is not None and row not in labels:
+        raise UserError(f"--row is '{row}'{did_you_mean(row, labels)}")
+    if seed is not None and seed not in table.seeds:
+        raise UserError(f"--seed is {seed}; the seeds of this table are {list(table.seeds)}")
+    wanted = [
+        cell for cell in cells(table, file) if row in (None, cell.row.label) and seed in (None, cell.seed)
+    ]
+    missing = [cell for cell in wanted if not _is_recorded(results / cell.record_name, cell)]
+    display.say(f"{table.name}: {len(wanted) - len(missing)} cells recorded, {len(missing)} to run")
+    with display, display.task(table.name, len(missing)) as update:
+        for done, cell in enumerate(missing):
+            update(done, f"{cell.row.label}, seed {cell.seed}")
+            record = _run_cell(table, cell, workdir, display)
+            if record is not None:
+                results.mkdir(parents=True, exist_ok=True)
+                write_atomically(results / cell.record_name, json.dumps(record, indent=1) + "\n")
+        update(len(missing), "done")
+
+
+def _run_cell(table: Table, cell: Cell, workdir: Path, display: Display) -> Record | None:
+    folder = workdir / table.name / cell.row.slug / f"seed{cell.seed}"
+    command = shlex.join(["resjax", "train", *cell.flags, "--workdir", str(folder)])
+    identity = {"table": table.name, "row": cell.row.label, "seed": cell.seed, "command": command}
+    try:
+        return identity | train(cell.config, folder, display)
+    except FolderBusy as error:
+        display.say(f"{cell.row.label}, seed {cell.seed}: skipped, {error}")
+        return None
+    except Diverged as error:
+        display.say(f"{cell.row.label}, seed {cell.seed}: {error}")
+        config = json.loads(configs.to_json(cell.config))
+        return identity | {"config": config, "diverged_at": error.step, **provenance()}
+
+
+def read_records(table: Table, results: Path) -> list[Record]:
+    """-> the sound records of a table's rows and seeds; a damaged one is named and left out."""
+    slugs = {(row.slug, seed) for row in table.rows for seed in table.seeds}
+    names = [f"{slug}-seed{seed}.json" for slug, seed in sorted(slugs)]
+    return [record for name in names if (record := _read(results / name)) is not None]
+
+
+def _read(path: Path) -> Record | None:
+    if not path.exists():
+        return None
+    try:
+        record = json.loads(path.read_text())
+        missing = {"row", "seed", "config", "versions", "device"} - record.keys()
+        if missing or not ("metrics" in record or "diverged_at" in record):
+            raise ValueError("it lacks " + ", ".join(sorted(missing) or ["metrics"]))
+    except (ValueError, AttributeError) as error:
+        warnings.warn(f"record {path} is damaged ({error}); skipped", stacklevel=2)
+        return None
+    return record
+
+
+def _is_recorded(path: Path, cell: Cell) -> bool:
+    record = _read(path)
+    return record is not None and not configs.difference(configs.override(record["config"], ()), cell.config)
+
+
+def publish(table: Table, results: Path) -> str:
+    """Writes NAME.md, NAME.csv and NAME.png from the records alone; -> the text of the table.
+
+    Raises:
+      UserError: there is no record to render.
+    """
+    records = read_records(table, results)
+    if not records:
+        raise UserError(f"there are no records in {results}; run the table first")
+    rendered = render.render(table, records)
+    write_atomically(results / f"{table.name}.md", rendered.markdown)
+    write_atomically(results / f"{table.name}.csv", rendered.csv)
+    render.figure(table, records, results / f"{table.name}.png")
+    return rendered.text

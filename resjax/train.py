@@ -1,0 +1,244 @@
+"""The main job: a config and a folder in, a result out."""
+
+import dataclasses
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from resjax import config as configs
+from resjax import metrics as metric
+from resjax.checkpoint import Checkpoints, digest
+from resjax.config import Config
+from resjax.data.batches import train_batches
+from resjax.errors import Diverged, Interrupted
+from resjax.evaluate import Evaluator
+from resjax.job import Job, build
+from resjax.progress import Display
+from resjax.record import MetricsLog, RunFolder, provenance, write_atomically
+from resjax.step import TrainState, make_train_chunk
+from resjax.stop import StopRequest
+
+IN_FLIGHT = 2  # dispatched chunks that may be unfinished: enough to keep the device busy
+
+
+@dataclasses.dataclass
+class Clock:
+    """Seconds of a run over all its processes.
+
+    Attributes:
+      seconds: of everything, compilation included.
+      images, training: examples and seconds of training steps alone, after the first dispatch.
+    """
+
+    seconds: float = 0.0
+    images: int = 0
+    training: float = 0.0
+
+    def __post_init__(self) -> None:
+        self._mark = time.monotonic()
+
+    def tick(self) -> float:
+        """-> seconds since the tick before."""
+        now = time.monotonic()
+        passed, self._mark = now - self._mark, now
+        self.seconds += passed
+        return passed
+
+    def trained(self, images: int) -> None:
+        self.training += self.tick()
+        self.images += images
+
+    @property
+    def images_per_second(self) -> float:
+        return self.images / self.training if self.training else 0.0
+
+
+def train(config: Config, workdir: Path, display: Display | None = None) -> dict[str, Any]:
+    """Trains what `config` describes in the folder `workdir`, going on where a former run stopped.
+
+    Returns:
+      The content of `result.json`.
+
+    Raises:
+      UserError: bad input; nothing was written.
+      Interrupted: SIGTERM or Ctrl-C; the state is saved.
+      Diverged: the loss became NaN or infinite.
+    """
+    job = build(config)
+    with RunFolder(workdir, config) as folder, StopRequest() as stop:
+        result = folder.result()
+        if result is None:
+            with Checkpoints(workdir) as checkpoints, display or Display(quiet=True) as shown:
+                result = _run(job, workdir, checkpoints, stop, shown)
+            write_atomically(workdir / "result.json", json.dumps(result, indent=2) + "\n")
+    return result
+
+
+def _run(
+    job: Job, workdir: Path, checkpoints: Checkpoints, stop: StopRequest, display: Display
+) -> dict[str, Any]:
+    """The training loop. Every boundary is a multiple of something, so a resumed run meets the same ones."""
+    loop, total, clock = job.loop, job.total_steps, Clock()
+    init_key, run_key = jax.random.split(jax.random.key(job.config.seed))
+    state = job.init_state(init_key)
+    resumed = checkpoints.resume(state)
+    kept_lines = 0
+    if resumed is not None:
+        state, meta = resumed
+        kept_lines, clock = meta["log_lines"], Clock(**meta["clock"])
+        display.say(f"resuming {workdir} at step {int(state.step)} of {total}")
+    log = MetricsLog(workdir, kept_lines)
+    per_dispatch = loop.steps_per_dispatch or (1 if jax.default_backend() == "cpu" else 50)
+    chunk = make_train_chunk(
+        per_dispatch,
+        net=job.net,
+        optimizer=job.optimizer,
+        label_smoothing=loop.label_smoothing,
+        ema_decay=loop.ema_decay,
+    )
+    evaluator = Evaluator(job)
+    data = job.device_data(job.dataset.train)
+    weights = jax.tree.map(jnp.float32, job.weights)
+    rows = np.zeros((per_dispatch, loop.batch_size), np.int32)
+    step, logged, tokens, cold = int(state.step), int(state.step), [], True
+
+    def save(score: float | None = None) -> None:
+        clock.tick()
+        meta = {"log_lines": len(log.rows), "clock": dataclasses.asdict(clock)}
+        checkpoints.save(step, state, meta, score)
+        clock.tick()
+
+    def interrupt_if_asked() -> None:
+        if stop.signal:
+            if step not in checkpoints.steps():
+                save()
+            checkpoints.wait()
+            raise Interrupted(
+                f"{stop.signal}: saved step {step} of {total} in {checkpoints.folder};"
+                " the same command goes on"
+            )
+
+    with display.task(str(workdir), total, step) as update:
+        while True:
+            if step and (step % job.eval_steps == 0 or step == total) and not log.has(step, evaluator.marker):
+                found = evaluator(state.variables, last=step == total, poll=interrupt_if_asked)
+                log.write(step, found)
+                save(_score(found, log))
+            if step == total:
+                break
+            interrupt_if_asked()
+
+            boundary = min(_next(step, n) for n in (loop.log_every, job.eval_steps, loop.checkpoint_every))
+            count = min(boundary, total, step + per_dispatch) - step
+            rows[:count] = train_batches(len(data.labels), loop.batch_size, job.config.seed, step, count)
+            state, token = chunk(state, rows.copy(), count, data, run_key, weights)
+            step += count
+            tokens.append(token)
+            if cold or len(tokens) > IN_FLIGHT:
+                jax.block_until_ready(tokens.pop(0))
+            if cold:  # the first dispatch compiles; throughput is measured behind it
+                clock.tick()
+                cold, logged = False, step
+
+            if step % loop.log_every == 0 or step % job.eval_steps == 0 or step == total:
+                state = _report(job, state, step, log, checkpoints)
+                clock.trained((step - logged) * loop.batch_size)
+                logged = step
+            if step % loop.checkpoint_every == 0 and step % job.eval_steps and step < total:
+                jax.block_until_ready(state)
+                clock.trained((step - logged) * loop.batch_size)
+                logged = step
+                _check_finite(state, checkpoints)
+                save()
+            update(step, _note(log, clock))
+    checkpoints.wait()
+    log.close()
+    return _result(job, state, log, clock)
+
+
+def _next(step: int, every: int) -> int:
+    return (step // every + 1) * every
+
+
+def _score(found: dict[str, float], log: MetricsLog) -> float:
+    """What `best` means: validation accuracy, or where nothing is held out, low training loss; never test."""
+    if "validation/accuracy" in found:
+        return found["validation/accuracy"]
+    return -next(row["train/loss"] for row in reversed(log.rows) if "train/loss" in row)
+
+
+def _check_finite(state: TrainState, checkpoints: Checkpoints) -> None:
+    diverged_at = int(state.diverged_at)
+    if diverged_at < 0:
+        return
+    checkpoints.wait()
+    steps = checkpoints.steps()
+    where = (
+        f"the last good checkpoint is step {steps[-1]} in {checkpoints.folder}" if steps else "none was saved"
+    )
+    raise Diverged(
+        f"the loss became NaN or infinite at step {diverged_at}; {where}; a lower"
+        " config.schedule.learning_rate or config.optim.clip_norm may help",
+        diverged_at,
+    )
+
+
+def _report(job: Job, state: TrainState, step: int, log: MetricsLog, checkpoints: Checkpoints) -> TrainState:
+    """Logs the means since the last report; -> the state with its sums set back to zero."""
+    _check_finite(state, checkpoints)
+    means = {f"train/{name}": value for name, value in metric.values(state.metrics).items()}
+    log.write(step, {**means, "learning_rate": float(jnp.asarray(job.schedule(step - 1)))})
+    return state.replace(metrics=metric.zeros(state.metrics))
+
+
+def _note(log: MetricsLog, clock: Clock) -> str:
+    """The end of the progress line: newest loss and accuracies, and speed."""
+    newest: dict[str, float] = {}
+    for row in log.rows[-3:]:
+        newest |= row
+    parts = [
+        f"{label} {newest[name]:{form}}"
+        for label, name, form in (
+            ("loss", "train/loss", ".3f"),
+            ("train", "train/accuracy", ".1%"),
+            ("validation", "validation/accuracy", ".1%"),
+            ("test", "test/accuracy", ".1%"),
+        )
+        if name in newest
+    ]
+    return "  ".join([*parts, f"{clock.images_per_second:.0f} img/s" if clock.training else "compiling"])
+
+
+def _result(job: Job, state: TrainState, log: MetricsLog, clock: Clock) -> dict[str, Any]:
+    evaluated = next(row for row in reversed(log.rows) if "test/accuracy" in row)
+    return {
+        "config": json.loads(configs.to_json(job.config)),
+        "seed": job.config.seed,
+        "steps": int(state.step),
+        "metrics": _last_epoch(job, log) | {key: value for key, value in evaluated.items() if key != "step"},
+        "curve": log.rows,
+        "state_sha256": digest(state),
+        "seconds": round(clock.seconds, 3),
+        "images_per_second": round(clock.images_per_second, 1),
+        **provenance(),
+    }
+
+
+def _last_epoch(job: Job, log: MetricsLog) -> dict[str, float]:
+    """-> means of the training metrics over the reports of the last epoch, weighted by their steps."""
+    reports = [row for row in log.rows if "train/loss" in row]
+    starts = [0, *(row["step"] for row in reports)]
+    first = job.total_steps - len(job.dataset.train) / job.loop.batch_size
+    last = [
+        (row["step"] - start, row)
+        for start, row in zip(starts, reports, strict=False)
+        if start >= first or row is reports[-1]
+    ]
+    steps = sum(count for count, _ in last)
+    names = [name for name in reports[-1] if name.startswith("train/")]
+    return {name: sum(count * row[name] for count, row in last) / steps for name in names}
