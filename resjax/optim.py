@@ -7,6 +7,7 @@ from typing import Literal
 import jax
 import jax.numpy as jnp
 import optax
+from jaxtyping import Array, ArrayLike
 
 Schedule = optax.Schedule
 Direction = optax.GradientTransformation
@@ -153,7 +154,7 @@ def make_schedule(
     warmup_from: float = 0.0,
     warmup_shape: Literal["linear", "constant"] = "linear",
     **settings: float | tuple[float, ...],
-) -> tuple[Schedule, int]:
+) -> tuple[Callable[[ArrayLike], Array], int]:
     """-> the learning rate by step, and how many steps there are.
 
     Args:
@@ -176,8 +177,12 @@ def make_schedule(
     if not 0 <= warm < total:
         raise ValueError(f"warmup is {warmup} {unit}; it must be from 0 to below length, {length}")
     main = SCHEDULES[name](total, scale, learning_rate, **settings)
-    if not warm:
-        return main, total
-    end = learning_rate if warmup_shape == "linear" else warmup_from
-    warming = optax.linear_schedule(warmup_from, end, warm)
-    return lambda count: jnp.where(jnp.less(count, warm), warming(count), main(count)), total
+    warming = optax.linear_schedule(
+        warmup_from, learning_rate if warmup_shape == "linear" else warmup_from, max(warm, 1)
+    )
+
+    def rate(count: ArrayLike) -> Array:
+        at = jnp.asarray(count, jnp.float32)
+        return jnp.where(at < warm, warming(at), main(at))
+
+    return rate, total

@@ -122,7 +122,10 @@ class MetricsLog:
     def has(self, step: int, name: str) -> bool:
         return any(row["step"] == step and name in row for row in reversed(self.rows))
 
-    def close(self) -> None:
+    def __enter__(self) -> "MetricsLog":
+        return self
+
+    def __exit__(self, *_: Any) -> None:
         self._file.close()
         self._events.close()
 

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import time
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -83,17 +84,16 @@ def _run(
     job: Job, workdir: Path, checkpoints: Checkpoints, stop: StopRequest, display: Display
 ) -> dict[str, Any]:
     """The training loop. Every boundary is a multiple of something, so a resumed run meets the same ones."""
-    loop, total, clock = job.loop, job.total_steps, Clock()
+    loop, total, clock, log_lines = job.loop, job.total_steps, Clock(), 0
     init_key, run_key = jax.random.split(jax.random.key(job.config.seed))
     state = job.init_state(init_key)
     resumed = checkpoints.resume(state)
-    kept_lines = 0
     if resumed is not None:
         state, meta = resumed
-        kept_lines, clock = meta["log_lines"], Clock(**meta["clock"])
+        clock, log_lines = Clock(**meta["clock"]), meta["log_lines"]
         display.say(f"resuming {workdir} at step {int(state.step)} of {total}")
-    log = MetricsLog(workdir, kept_lines)
-    per_dispatch = loop.steps_per_dispatch or (1 if jax.default_backend() == "cpu" else 50)
+    step = logged = int(state.step)
+    per_dispatch = _steps_per_dispatch(job, state)
     chunk = make_train_chunk(
         per_dispatch,
         net=job.net,
@@ -101,13 +101,13 @@ def _run(
         label_smoothing=loop.label_smoothing,
         ema_decay=loop.ema_decay,
     )
-    evaluator = Evaluator(job)
+    evaluate = Evaluator(job)
     data = job.device_data(job.dataset.train)
     weights = jax.tree.map(jnp.float32, job.weights)
-    rows = np.zeros((per_dispatch, loop.batch_size), np.int32)
-    step, logged, tokens, cold = int(state.step), int(state.step), [], True
+    tokens, cold = [], True
 
     def save(score: float | None = None) -> None:
+        _check_finite(state, checkpoints)
         clock.tick()
         meta = {"log_lines": len(log.rows), "clock": dataclasses.asdict(clock)}
         checkpoints.save(step, state, meta, score)
@@ -123,10 +123,11 @@ def _run(
                 " the same command goes on"
             )
 
-    with display.task(str(workdir), total, step) as update:
+    with MetricsLog(workdir, log_lines) as log, display.task(str(workdir), total, step) as update:
         while True:
-            if step and (step % job.eval_steps == 0 or step == total) and not log.has(step, evaluator.marker):
-                found = evaluator(state.variables, last=step == total, poll=interrupt_if_asked)
+            at_evaluation = step > 0 and (step % job.eval_steps == 0 or step == total)
+            if at_evaluation and not log.has(step, evaluate.marker):
+                found = evaluate(state.variables, last=step == total, poll=interrupt_if_asked)
                 log.write(step, found)
                 save(_score(found, log))
             if step == total:
@@ -135,8 +136,9 @@ def _run(
 
             boundary = min(_next(step, n) for n in (loop.log_every, job.eval_steps, loop.checkpoint_every))
             count = min(boundary, total, step + per_dispatch) - step
-            rows[:count] = train_batches(len(data.labels), loop.batch_size, job.config.seed, step, count)
-            state, token = chunk(state, rows.copy(), count, data, run_key, weights)
+            index = np.zeros((per_dispatch, loop.batch_size), np.int32)
+            index[:count] = train_batches(len(data.labels), loop.batch_size, job.config.seed, step, count)
+            state, token = chunk(state, index, count, data, run_key, weights)
             step += count
             tokens.append(token)
             if cold or len(tokens) > IN_FLIGHT:
@@ -145,20 +147,30 @@ def _run(
                 clock.tick()
                 cold, logged = False, step
 
-            if step % loop.log_every == 0 or step % job.eval_steps == 0 or step == total:
-                state = _report(job, state, step, log, checkpoints)
-                clock.trained((step - logged) * loop.batch_size)
-                logged = step
-            if step % loop.checkpoint_every == 0 and step % job.eval_steps and step < total:
+            at_evaluation = step % job.eval_steps == 0 or step == total
+            at_log, at_checkpoint = step % loop.log_every == 0, step % loop.checkpoint_every == 0
+            if at_log or at_checkpoint or at_evaluation:
                 jax.block_until_ready(state)
                 clock.trained((step - logged) * loop.batch_size)
                 logged = step
-                _check_finite(state, checkpoints)
+            if at_log or at_evaluation:
+                state = _report(job, state, step, log, checkpoints)
+            if at_checkpoint and not at_evaluation:  # an evaluation saves behind itself
                 save()
             update(step, _note(log, clock))
-    checkpoints.wait()
-    log.close()
-    return _result(job, state, log, clock)
+        checkpoints.wait()
+        return _result(job, state, log, clock)
+
+
+def _steps_per_dispatch(job: Job, state: TrainState) -> int:
+    chosen, on_cpu = job.loop.steps_per_dispatch, jax.default_backend() == "cpu"
+    if chosen > 1 and on_cpu and any(leaf.ndim == 4 for leaf in jax.tree.leaves(state.params)):
+        warnings.warn(
+            f"config.train.steps_per_dispatch is {chosen}, and on the CPU a convolution's gradient inside"
+            " a loop is many times slower; 0 chooses what is fast",
+            stacklevel=2,
+        )
+    return chosen or (1 if on_cpu else 50)
 
 
 def _next(step: int, every: int) -> int:

@@ -16,15 +16,15 @@ class Pipeline(struct.PyTreeNode):
     """Normalisation (x - mean) * scale, and for training a random crop of the padded image and a flip.
 
     Attributes:
-      mean: in units of stored intensities, 0 to 255; broadcasts against (h, w, c).
+      mean: in units of stored intensities, 0 to 255; each axis is that of an image or 1.
       scale: 1 / standard deviation, likewise.
       pad: pixels added on each side before the crop; 0 means no crop.
       pad_mode: what the added pixels hold.
       pad_when: `after` normalising, zeros are the mean colour (fb.resnet.torch); `before`, they are black.
     """
 
-    mean: Float[Array, "..."]
-    scale: Float[Array, "..."]
+    mean: Float[Array, "1 #h #w #c"]
+    scale: Float[Array, "1 #h #w #c"]
     pad: int = struct.field(pytree_node=False, default=0)
     pad_mode: str = struct.field(pytree_node=False, default="zeros")
     pad_when: str = struct.field(pytree_node=False, default="after")
@@ -90,8 +90,10 @@ def fit(
     mean, std = _statistics(images, normalize)
     # A constant channel has no spread: its inputs are 0 then, whatever the divisor.
     scale = 1.0 / np.where(std == 0, 1.0, std)
-    mean, scale = jnp.asarray(mean, jnp.float32), jnp.asarray(scale, jnp.float32)
-    return Pipeline(mean, scale, pad, pad_mode, pad_when, flip)
+    mean, scale = (x.reshape((1,) * (4 - x.ndim) + x.shape) for x in (mean, scale))
+    return Pipeline(
+        jnp.asarray(mean, jnp.float32), jnp.asarray(scale, jnp.float32), pad, pad_mode, pad_when, flip
+    )
 
 
 def _statistics(images: np.ndarray, normalize: str) -> tuple[np.ndarray, np.ndarray]:

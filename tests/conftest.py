@@ -1,0 +1,49 @@
+"""Strict switches for all tests, and the small things that many of them need."""
+
+import os
+
+# Before JAX starts: two CPU devices show whatever takes the device count for one; no shared cache.
+os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=2"
+os.environ["JAX_PLATFORMS"] = "cpu"
+os.environ["JAX_ENABLE_COMPILATION_CACHE"] = "false"
+os.environ["RESJAX_CPU_TUNING"] = "0"
+os.environ["TQDM_DISABLE"] = "1"
+
+from jaxtyping import install_import_hook
+
+# Shapes and types of annotated functions are checked as the tests run. Not in modules that define
+# pytrees: JAX fills those with tracers, NumPy arrays and placeholders as well.
+_CHECKED = ["resjax.losses", "resjax.stats", "resjax.data.batches", "resjax.data.sources"]
+_HOOK = install_import_hook(_CHECKED, "beartype.beartype")
+
+from pathlib import Path
+
+import jax
+import pytest
+from ml_collections import ConfigDict
+
+from resjax import config as configs
+from resjax.config import Config
+
+jax.config.update("jax_numpy_dtype_promotion", "strict")
+jax.config.update("jax_numpy_rank_promotion", "raise")
+
+_HOOK.uninstall()  # what it watches for has been imported by now
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture
+def root() -> Path:
+    """The repository's folder."""
+    return ROOT
+
+
+@pytest.fixture
+def tiny() -> Config:
+    """A run of 12 steps on digits that takes a second: a net of 4 dense layers, 8 wide."""
+    config = ConfigDict()
+    config.data = dict(name="digits", holdout=37)
+    config.model = dict(name="residual_mlp", depth=4, width=8)
+    config.schedule = dict(name="constant", unit="steps", length=12, learning_rate=0.1)
+    config.train = dict(batch_size=100, log_every=3, checkpoint_every=4, eval_every=0.36)
+    return configs.override(config, ())
