@@ -16,8 +16,8 @@ def get_table() -> Table:
     rows = tuple(
         Row(
             label=f"{line} {depth}",
-            config="../configs/digits.py",
-            overrides={"model.depth": depth, "model.skip": skip},
+            config=f"../configs/digits.py:{depth}",
+            overrides={"model.skip": skip},
             line=line,
             x=depth,
         )
