@@ -6,6 +6,8 @@ import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from absl import logging
+
 from resjax import __version__, backend
 from resjax.errors import ResjaxError, UserError
 
@@ -77,6 +79,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if rest and not args.takes_overrides:
         parser.error(f"'{rest[0]}' is not an option of {args.verb}; see resjax {args.verb} --help")
     args.overrides = rest
+    logging.set_verbosity(logging.ERROR)  # Orbax and tensorflow-datasets tell every step at length
     warnings.showwarning = lambda message, *_: print(f"resjax: warning: {message}", file=sys.stderr)
     try:
         backend.configure()

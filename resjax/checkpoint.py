@@ -6,7 +6,6 @@ checkpoint) and digest (to tell a damaged one). Kept are the last two and the be
 
 import contextlib
 import hashlib
-import logging
 import shutil
 import warnings
 from collections.abc import Iterator
@@ -53,7 +52,6 @@ class Checkpoints:
         self.folder = (workdir / FOLDER).absolute()
         self._damaged = workdir / DAMAGED
         self._read_only = read_only
-        logging.getLogger("absl").setLevel(logging.ERROR)  # Orbax tells every save at length
         kept = [
             policies.LatestN(2),
             policies.BestN(
