@@ -1,19 +1,15 @@
-"""From records to a table in Markdown, CSV and plain text, and a figure. Percent only here."""
+"""From records to a table in Markdown, CSV and plain text. Percent only here and in `figure`."""
 
 import csv
 import dataclasses
 import io
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from resjax import stats
 
 if TYPE_CHECKING:  # `table` calls this file; only its types are needed here
     from resjax.table import Record, Row, Table
-
-# Wong's colours, distinct under the common colour deficiencies (Nature Methods 8, 441, 2011).
-COLOURS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,8 +37,7 @@ def render(table: "Table", records: Sequence["Record"]) -> Rendered:
     origin = _origin(records)
     markdown = [f"# {table.title}", *([table.note] if table.note else [])]
     markdown += [_markdown(*each) for each in tables] + [origin]
-    if table.x_label:
-        markdown.insert(1, f"![{table.title}]({table.name}.png)")
+    markdown.insert(1, f"![{table.title}]({table.name}.png)")
     text = [table.title, *(_text(*each) for each in tables), origin]
     return Rendered("\n\n".join(markdown) + "\n", _csv(table, records), "\n\n".join(text))
 
@@ -127,46 +122,3 @@ def _csv(table: "Table", records: Sequence["Record"]) -> str:
                 [row.label, row.line, x, table.metric, record["seed"], value, train, seconds, diverged]
             )
     return out.getvalue()
-
-
-def figure(table: "Table", records: Sequence["Record"], path: Path) -> None:
-    """Error on test and train against x, a curve for each line: every seed a dot, the band one std."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot as plt
-
-    fig, axes = plt.subplots(1, 2, figsize=(10, 4), sharey=True, layout="constrained")
-    panels = ((table.metric, "test error"), ("train/accuracy", "training error"))
-    lines = list(dict.fromkeys(row.line for row in table.rows if row.x is not None))
-    for axis, (metric, name) in zip(axes, panels, strict=True):
-        for colour, line in zip(COLOURS, lines, strict=False):
-            _curve(axis, dataclasses.replace(table, metric=metric), records, line, colour)
-        axis.set(title=name, xlabel=table.x_label, ylim=(-2, 100))
-        axis.grid(alpha=0.25)
-        axis.spines[["top", "right"]].set_visible(False)
-    axes[0].set_ylabel("error, %")
-    axes[0].legend(frameon=False)
-    fig.suptitle(table.title)
-    fig.savefig(path, dpi=150, metadata={"Software": None})
-    plt.close(fig)
-
-
-def _curve(axis: Any, table: "Table", records: Sequence["Record"], line: str, colour: str) -> None:
-    points = []
-    for row in (row for row in table.rows if row.line == line and row.x is not None):
-        errors = [100 * (1 - value) for value in values(table, records, row.label).values()]
-        if errors:
-            points.append((row.x, stats.summarize(errors)))
-            axis.plot([row.x] * len(errors), errors, "o", color=colour, markersize=3.5, alpha=0.6)
-    if not points:
-        return
-    x = [at for at, _ in points]
-    mean = [found.mean for _, found in points]
-    spread = [found.std or 0.0 for _, found in points]
-    seeds = min(found.n for _, found in points)
-    axis.plot(x, mean, color=colour, linewidth=2, label=f"{line}, mean ± std of {seeds}")
-    low = [m - s for m, s in zip(mean, spread, strict=True)]
-    high = [m + s for m, s in zip(mean, spread, strict=True)]
-    axis.fill_between(x, low, high, color=colour, alpha=0.15, linewidth=0)
-    axis.set_xticks(sorted({row.x for row in table.rows if row.x is not None}))

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from resjax import config as configs
-from resjax import pyfile, render
+from resjax import figure, pyfile, render
 from resjax.config import Config
 from resjax.errors import Diverged, FolderBusy, UserError, did_you_mean
 from resjax.progress import Display
@@ -104,7 +104,7 @@ def cells(table: Table, file: Path) -> Iterator[Cell]:
     for seed in table.seeds:
         for row in table.rows:
             path, colon, arg = row.config.partition(":")
-            spec = f"{os.path.normpath(file.parent / path)}{colon}{arg}"
+            spec = f"{os.path.relpath(file.parent / path)}{colon}{arg}"
             values = {**row.overrides, "seed": seed}
             overrides = [f"--config.{key}={value}" for key, value in values.items()]
             yield Cell(row, seed, configs.load(spec, overrides), ("--config", spec, *overrides))
@@ -157,8 +157,7 @@ def _run_cell(table: Table, cell: Cell, workdir: Path, display: Display) -> Reco
         return None
     except Diverged as error:
         display.say(f"{cell.row.label}, seed {cell.seed}: {error}")
-        config = json.loads(configs.to_json(cell.config))
-        return identity | {"config": config, "diverged_at": error.step, **provenance()}
+        return identity | {"config": configs.portable(cell.config), "diverged_at": error.step, **provenance()}
 
 
 def read_records(table: Table, results: Path) -> list[Record]:
@@ -199,5 +198,5 @@ def publish(table: Table, results: Path) -> str:
     rendered = render.render(table, records)
     write_atomically(results / f"{table.name}.md", rendered.markdown)
     write_atomically(results / f"{table.name}.csv", rendered.csv)
-    render.figure(table, records, results / f"{table.name}.png")
+    figure.figure(table, records, results / f"{table.name}.png")
     return rendered.text

@@ -229,7 +229,7 @@ def _note(log: MetricsLog, clock: Clock) -> str:
 def _result(job: Job, state: TrainState, log: MetricsLog, clock: Clock) -> dict[str, Any]:
     evaluated = next(row for row in reversed(log.rows) if "test/accuracy" in row)
     return {
-        "config": json.loads(configs.to_json(job.config)),
+        "config": configs.portable(job.config),
         "seed": job.config.seed,
         "steps": int(state.step),
         "metrics": _last_epoch(job, log) | {key: value for key, value in evaluated.items() if key != "step"},

@@ -105,9 +105,7 @@ def test_a_disturbed_run_ends_with_the_same_bits(
     assert [json.loads(line) for line in lines] == undisturbed["curve"]
 
 
-def test_a_damaged_checkpoint_is_set_aside_and_the_one_before_it_used(
-    tiny: Config, tmp_path: Path
-) -> None:
+def test_a_damaged_checkpoint_is_set_aside_and_the_one_before_it_used(tiny: Config, tmp_path: Path) -> None:
     longer = configs.override(tiny, ["--config.schedule.length=24"])
     whole = train(longer, tmp_path / "whole")
     folder = tmp_path / "damaged"

@@ -53,9 +53,7 @@ def test_a_finished_run_is_not_run_again(tiny: Config, tmp_path: Path) -> None:
     assert (tmp_path / "result.json").stat().st_mtime_ns == before
 
 
-def test_the_step_is_traced_once(
-    tiny: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_step_is_traced_once(tiny: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """12 steps in chunks of 3, 1, 2, ...: one program for the steps, one for each split's evaluation."""
     calls = {"train": 0, "eval": 0}
     train_step, make_eval_step = step.train_step, step.metric.measure
@@ -75,9 +73,7 @@ def test_the_step_is_traced_once(
 
 
 @pytest.mark.parametrize("dispatched", [1, 5])
-def test_steps_in_one_program_are_the_steps_one_by_one(
-    tiny: Config, tmp_path: Path, dispatched: int
-) -> None:
+def test_steps_in_one_program_are_the_steps_one_by_one(tiny: Config, tmp_path: Path, dispatched: int) -> None:
     one = train(tiny, tmp_path / "one")
     many = train(with_(tiny, train__steps_per_dispatch=dispatched), tmp_path / "many")
     for a, b in zip(one["curve"], many["curve"], strict=True):
@@ -126,9 +122,7 @@ def test_the_moving_average_is_what_is_evaluated(tiny: Config, tmp_path: Path) -
     optimizer_step = {"net": job.net, "optimizer": job.optimizer, "label_smoothing": 0.0}
     weights = jax.tree.map(jax.numpy.float32, job.weights)
     data, index = job.device_data(job.dataset.train), jax.numpy.arange(100)
-    after = step.train_step(
-        state, index, data, jax.random.key(1), weights, ema_decay=0.5, **optimizer_step
-    )
+    after = step.train_step(state, index, data, jax.random.key(1), weights, ema_decay=0.5, **optimizer_step)
     for average, old, new in zip(
         jax.tree.leaves(after.ema),
         jax.tree.leaves(state.ema),
@@ -139,9 +133,7 @@ def test_the_moving_average_is_what_is_evaluated(tiny: Config, tmp_path: Path) -
     assert after.variables is after.ema
 
 
-def test_a_loss_that_is_not_finite_stops_the_run_and_is_never_saved(
-    tiny: Config, tmp_path: Path
-) -> None:
+def test_a_loss_that_is_not_finite_stops_the_run_and_is_never_saved(tiny: Config, tmp_path: Path) -> None:
     with pytest.raises(Diverged) as caught:
         train(with_(tiny, schedule__learning_rate=1e30, model__norm="none"), tmp_path)
     assert 0 < caught.value.step < 12
@@ -163,14 +155,15 @@ def test_heads_are_metrics_and_leave_the_trunk_s_start_alone(tiny: Config, tmp_p
 
 
 def test_tensorboard_events_hold_the_log_s_numbers(tiny: Config, tmp_path: Path) -> None:
-    from tensorboardX.proto.event_pb2 import Event
+    from tensorboardX.proto import event_pb2
 
+    messages: Any = event_pb2
     train(tiny, tmp_path)
     (file,) = (tmp_path / "tensorboard").iterdir()
     raw, found, at = file.read_bytes(), {}, 0
     while at < len(raw):  # records: length, its checksum, the event, its checksum
         length = int.from_bytes(raw[at : at + 8], "little")
-        event = Event.FromString(raw[at + 12 : at + 12 + length])
+        event = messages.Event.FromString(raw[at + 12 : at + 12 + length])
         for value in event.summary.value:
             found[event.step, value.tag] = value.simple_value
         at += 12 + length + 4

@@ -1,0 +1,132 @@
+"""The keys of a config: sections, types, defaults, and the check that nothing else is there.
+
+The keys of a section are the keyword-only arguments of the functions behind it, and their signatures
+the only list of types and defaults. A section with `choices` picks one of several functions by its key
+`name` (heads: `form`).
+"""
+
+import dataclasses
+import inspect
+import typing
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from beartype import BeartypeConf
+from beartype.door import is_bearable
+from ml_collections import ConfigDict
+
+from resjax import models, optim
+from resjax.data import augment, sources
+from resjax.errors import UserError, did_you_mean
+from resjax.loop import Loop
+from resjax.models.blocks import Layers
+from resjax.models.heads import FORMS, Head
+
+if typing.TYPE_CHECKING:
+    Config = Any  # its own annotations give every attribute a union of all types
+else:
+    Config = ConfigDict
+_NUMERIC_TOWER = BeartypeConf(is_pep484_tower=True)  # an int is a fine float
+
+
+@dataclasses.dataclass(frozen=True)
+class Section:
+    """The functions whose keyword-only arguments are the keys of one section of a config."""
+
+    common: Callable[..., Any] | None = None
+    choices: Mapping[str, Callable[..., Any]] = dataclasses.field(default_factory=dict)
+
+    def keys(self, name: str | None) -> dict[str, tuple[Any, Any]]:
+        """-> {key: (type, default)}; `inspect.Parameter.empty` stands for "no default"."""
+        found = {}
+        for function in (self.common, self.choices.get(name or "")):
+            if function is not None:
+                hints = typing.get_type_hints(function.__init__ if inspect.isclass(function) else function)
+                for parameter in inspect.signature(function).parameters.values():
+                    if parameter.kind is inspect.Parameter.KEYWORD_ONLY:
+                        found[parameter.name] = (hints[parameter.name], parameter.default)
+        return found
+
+
+SECTIONS = {
+    "data": Section(sources.load),
+    "input": Section(augment.fit),
+    "model": Section(Layers, models.MODELS),
+    "optim": Section(optim.make_optimizer, optim.OPTIMIZERS),
+    "schedule": Section(optim.make_schedule, optim.SCHEDULES),
+    "train": Section(Loop),
+}
+HEAD = Section(Head, FORMS)  # `heads` is a sequence of sections of this kind
+
+
+def complete(config: Config) -> Config:
+    """Adds every missing key with its default and checks every key and type."""
+    unknown = set(config) - SECTIONS.keys() - {"seed", "heads"}
+    for key in sorted(unknown):
+        raise UserError(f"config.{key} is not a section{did_you_mean(key, [*SECTIONS, 'seed', 'heads'])}")
+    full = ConfigDict({"seed": config.get("seed", 0)})
+    _check_type("seed", full.seed, int)
+    for name, section in SECTIONS.items():
+        full[name] = _complete_section(name, section, config.get(name, ConfigDict()))
+    heads = config.get("heads", ())
+    if not isinstance(heads, tuple):
+        raise UserError(f"config.heads is {heads!r}; it must be a tuple of dictionaries")
+    full.heads = tuple(_complete_section(f"heads[{i}]", HEAD, head) for i, head in enumerate(heads))
+    full.lock()
+    return full
+
+
+def _complete_section(name: str, section: Section, given: Any) -> ConfigDict:
+    if not isinstance(given, ConfigDict):
+        raise UserError(f"config.{name} is {given!r}; it must be a dictionary of settings")
+    key = "form" if section is HEAD else "name"
+    chosen: Any = given.get(key)
+    known = section.keys(chosen)
+    if section.choices:
+        chosen = known.get(key, (str, None))[1] if chosen is None else chosen
+        if chosen not in section.choices:
+            raise UserError(f"config.{name}.{key} is {chosen!r}{did_you_mean(str(chosen), section.choices)}")
+        known = {key: (str, chosen)} | section.keys(chosen)
+    for unknown in (key for key in given if key not in known):
+        raise UserError(f"config.{name}.{unknown} is not a known key{did_you_mean(unknown, known)}")
+    full = ConfigDict()
+    for key, (hint, default) in known.items():
+        value = given.get(key, default)
+        if value is inspect.Parameter.empty:
+            raise UserError(f"config.{name}.{key} is missing; it must be {_describe(hint)}")
+        _check_type(f"{name}.{key}", value, hint)
+        full[key] = _as_float(value, hint)
+    return full
+
+
+def _as_float(value: Any, hint: Any) -> Any:
+    """Whole numbers become floats where a float is due, so that a later override may have a fraction."""
+    if hint is float:
+        return float(value)
+    if hint == tuple[float, ...]:
+        return tuple(float(item) for item in value)
+    return value
+
+
+def _check_type(key: str, value: Any, hint: Any) -> None:
+    wrong_bool = isinstance(value, bool) and hint in (int, float)
+    if wrong_bool or not is_bearable(value, hint, conf=_NUMERIC_TOWER):
+        raise UserError(f"config.{key} is {value!r}; it must be {_describe(hint)}")
+
+
+def _describe(hint: Any) -> str:
+    if typing.get_origin(hint) is typing.Literal:
+        return "one of " + ", ".join(repr(choice) for choice in typing.get_args(hint))
+    names = {int: "a whole number", float: "a number", bool: "True or False", str: "a text"}
+    return names.get(hint, f"of type {hint}")
+
+
+def rename(name: str, section: Config, chosen: str) -> None:
+    """Sets `section.name`, dropping the keys that only the former choice had."""
+    known = SECTIONS.get(name)
+    if known is None or not known.choices or chosen not in known.choices:
+        return  # `complete` says what is wrong
+    stale = known.keys(section.get("name")).keys() - known.keys(chosen).keys()
+    for key in stale & set(section):
+        del section[key]
+    section["name"] = chosen

@@ -1,0 +1,181 @@
+"""Tables: cells run once each, records are all that is rendered, damaged ones are named."""
+
+import csv
+import json
+import re
+import signal
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from filelock import FileLock
+
+from resjax import table as tables
+from resjax.__main__ import main
+from resjax.progress import Display
+from resjax.table import Row, Table
+
+CONFIG = """
+from ml_collections import ConfigDict
+
+def get_config(depth="4"):
+    config = ConfigDict()
+    config.data = dict(name="digits")
+    config.model = dict(name="residual_mlp", depth=int(depth), width=8)
+    config.schedule = dict(name="constant", unit="steps", length=STEPS, learning_rate=0.1)
+    config.train = dict(batch_size=100, log_every=5, checkpoint_every=1000, eval_every=20)
+    return config
+"""
+TABLE = """
+from resjax.table import Row, Table
+
+def get_table():
+    rows = tuple(
+        Row(label=f"{line} 4", config="config.py:4", overrides={"model.skip": skip}, line=line, x=4)
+        for line, skip in (("plain", False), ("residual", True))
+    )
+    return Table(name="small", title="A small table", rows=rows, seeds=(0, 1), x_label="layers",
+                 contrasts=(("residual 4", "plain 4"),))
+"""
+
+
+def write(folder: Path, steps: int = 12) -> Path:
+    (folder / "config.py").write_text(CONFIG.replace("STEPS", str(steps)))
+    (folder / "table.py").write_text(TABLE)
+    return folder / "table.py"
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """-> the folder of a table that has been run, and what it printed."""
+    folder = tmp_path_factory.mktemp("table")
+    file = write(folder)
+    command = [sys.executable, "-m", "resjax", "table", str(file), "--workdir", str(folder / "runs")]
+    ran = subprocess.run(command, capture_output=True, text=True, check=True)
+    return folder, ran.stdout
+
+
+def records(folder: Path) -> list[Path]:
+    return sorted((folder / "results" / "small").glob("*.json"))
+
+
+def test_every_cell_leaves_one_record_with_its_origin(done: tuple[Path, str]) -> None:
+    folder, _ = done
+    names = ["plain-4-seed0", "plain-4-seed1", "residual-4-seed0", "residual-4-seed1"]
+    assert [path.stem for path in records(folder)] == names
+    for path in records(folder):
+        record = json.loads(path.read_text())
+        assert record["seed"] == record["config"]["seed"] == int(path.stem[-1])
+        assert record["command"].startswith("resjax train --config ")
+        assert f"--config.seed={record['seed']}" in record["command"]
+        assert {"versions", "device", "commit", "seconds", "curve", "metrics"} <= record.keys()
+
+
+def test_the_numbers_shown_are_those_of_the_records(done: tuple[Path, str]) -> None:
+    folder, printed = done
+    found = [json.loads(path.read_text()) for path in records(folder)]
+    plain, residual = (
+        {r["seed"]: r["metrics"]["test/accuracy"] for r in found if r["row"] == label}
+        for label in ("plain 4", "residual 4")
+    )
+    markdown = (folder / "results" / "small" / "small.md").read_text()
+    mean, std = statistics.mean(plain.values()), statistics.stdev(plain.values())
+    difference = statistics.mean(residual[seed] - plain[seed] for seed in plain)
+    for text in (printed, markdown):
+        assert f"{100 * mean:.2f} ± {100 * std:.2f}" in text
+        assert f"{100 * difference:+.2f}" in text
+    with (folder / "results" / "small" / "small.csv").open() as file:
+        values = [float(row["value"]) for row in csv.DictReader(file) if row["row"] == "plain 4"]
+    assert values == list(plain.values())
+
+
+def test_recorded_cells_are_not_run_again(done: tuple[Path, str], capsys: pytest.CaptureFixture[str]) -> None:
+    folder, printed = done
+    before = [path.read_bytes() for path in records(folder)]
+    elsewhere = folder / "elsewhere"
+    assert main(["table", str(folder / "table.py"), "--workdir", str(elsewhere)]) == 0
+    shown = capsys.readouterr()
+    assert "4 cells recorded, 0 to run" in shown.err
+    assert shown.out == printed
+    assert not elsewhere.exists()
+    assert [path.read_bytes() for path in records(folder)] == before
+
+
+def test_a_changed_config_makes_its_cells_missing(done: tuple[Path, str], tmp_path: Path) -> None:
+    folder, _ = done
+    table = tables.load(folder / "table.py")
+    cell = next(tables.cells(table, folder / "table.py"))
+    path = folder / "results" / "small" / cell.record_name
+    assert tables._is_recorded(path, cell)
+    other = next(tables.cells(table, write(tmp_path, steps=13)))
+    assert not tables._is_recorded(path, other)
+
+
+def test_a_damaged_record_is_named_and_never_averaged(done: tuple[Path, str], tmp_path: Path) -> None:
+    folder, _ = done
+    table = tables.load(folder / "table.py")
+    for path in records(folder):
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    (tmp_path / "plain-4-seed0.json").write_text('{"row": "plain 4", "metr')
+    with pytest.warns(UserWarning, match=r"plain-4-seed0.json is damaged .*; skipped"):
+        text = tables.publish(table, tmp_path)
+    assert re.search(r"^plain 4 .* 1 ", text, re.MULTILINE)
+    assert re.search(r"^residual 4 .* 2 ", text, re.MULTILINE)
+
+
+def test_one_row_and_one_seed_can_be_run_alone(tmp_path: Path) -> None:
+    file = write(tmp_path)
+    argv = ["table", str(file), "--workdir", str(tmp_path / "runs"), "--row", "plain 4", "--seed", "1"]
+    assert main([*argv, "--quiet"]) == 0
+    assert [path.stem for path in records(tmp_path)] == ["plain-4-seed1"]
+
+
+def test_a_stopped_table_goes_on_where_it_was(done: tuple[Path, str], tmp_path: Path) -> None:
+    file, log = write(tmp_path, steps=4000), tmp_path / "runs/small/plain-4/seed0/metrics.jsonl"
+    command = [sys.executable, "-m", "resjax", "table", str(file), "--workdir", str(tmp_path / "runs")]
+    command += ["--row", "plain 4", "--seed", "0"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        while not (log.exists() and log.stat().st_size):
+            time.sleep(0.01)
+        process.send_signal(signal.SIGTERM)
+        _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 75
+    saved = int(re.findall(r"saved step (\d+) of 4000", stderr)[0])
+    again = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert f"at step {saved} of 4000" in again.stderr
+    assert [path.stem for path in records(tmp_path)] == ["plain-4-seed0"]
+
+
+def test_a_diverged_cell_is_recorded_as_such_and_not_averaged(tmp_path: Path) -> None:
+    file = write(tmp_path)
+    row = Row(
+        label="too fast", config="config.py", overrides={"schedule.learning_rate": 1e30, "model.norm": "none"}
+    )
+    table = Table(name="fast", title="Too fast", rows=(row,), seeds=(0,))
+    tables.run(table, file, tmp_path / "out", tmp_path / "runs", Display(quiet=True))
+    text = tables.publish(table, tmp_path / "out")
+    assert re.search(r"^too fast +- +0 \(1 diverged\)", text, re.MULTILINE)
+
+
+def test_a_cell_that_another_process_runs_is_left_to_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file, folder = write(tmp_path), tmp_path / "runs" / "small" / "plain-4" / "seed0"
+    folder.mkdir(parents=True)
+    argv = ["table", str(file), "--workdir", str(tmp_path / "runs"), "--row", "plain 4"]
+    with FileLock(folder / ".lock"):
+        assert main(argv) == 0
+    assert [path.stem for path in records(tmp_path)] == ["plain-4-seed1"]
+    assert "plain 4, seed 0: skipped" in capsys.readouterr().err
+
+
+def test_the_figure_is_an_image_of_some_size(done: tuple[Path, str]) -> None:
+    from PIL import Image
+
+    folder, _ = done
+    with Image.open(folder / "results" / "small" / "small.png") as picture:
+        assert picture.size == (1500, 600)
+        assert len(picture.convert("RGB").getcolors(maxcolors=100_000) or []) > 10
