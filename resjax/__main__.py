@@ -5,6 +5,7 @@ import sys
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from absl import logging
 
@@ -72,12 +73,19 @@ example:
 """
 
 
+class Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(UserError.exit_code, f"resjax: {message}; see {self.prog} --help\n")
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command; -> its exit code: 0 done, 2 bad input, 3 diverged, 75 stopped and resumable."""
     parser = _parser()
     args, rest = parser.parse_known_args(argv)
     if rest and not args.takes_overrides:
-        parser.error(f"'{rest[0]}' is not an option of {args.verb}; see resjax {args.verb} --help")
+        parser.error(f"'{rest[0]}' is not an option of resjax {args.verb}")
     args.overrides = rest
     logging.set_verbosity(logging.ERROR)  # Orbax and tensorflow-datasets tell every step at length
     warnings.showwarning = lambda message, *_: print(f"resjax: warning: {message}", file=sys.stderr)
@@ -102,8 +110,8 @@ def _fail(message: str, code: int) -> int:
     return code
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _parser() -> Parser:
+    parser = Parser(
         prog="resjax",
         description="Skip connections, auxiliary heads and pretraining on one bench.",
         epilog="resjax VERB --help explains each.",
@@ -113,11 +121,11 @@ def _parser() -> argparse.ArgumentParser:
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
 
     def add(
-        name: str, run: Callable[[argparse.Namespace], None], text: str, takes_overrides: bool
+        name: str, run: Callable[[argparse.Namespace], None], short: str, text: str, takes_overrides: bool
     ) -> argparse.ArgumentParser:
         verb = verbs.add_parser(
             name,
-            help=text.split(".", 1)[0].replace("\n", " "),
+            help=short,
             description=text,
             formatter_class=argparse.RawDescriptionHelpFormatter,
             allow_abbrev=False,
@@ -125,18 +133,18 @@ def _parser() -> argparse.ArgumentParser:
         verb.set_defaults(run=run, takes_overrides=takes_overrides)
         return verb
 
-    verb = add("train", _train, TRAIN, True)
+    verb = add("train", _train, "train a net; goes on where a stopped run was", TRAIN, True)
     verb.add_argument("--config", required=True, metavar="FILE[:ARG]", help="a config file")
     verb.add_argument("--workdir", required=True, type=Path, metavar="DIR", help="the run's folder")
     verb.add_argument("--quiet", action="store_true", help="no progress, just the result")
 
-    verb = add("eval", _eval, EVAL, True)
+    verb = add("eval", _eval, "a run's accuracy on any split", EVAL, True)
     verb.add_argument("--workdir", required=True, type=Path, metavar="DIR", help="the run's folder")
     verb.add_argument("--config", metavar="FILE[:ARG]", help="a config file other than the run's own")
     verb.add_argument("--split", default="test", choices=("test", "validation", "train"))
     verb.add_argument("--checkpoint", default="last", metavar="last|best|STEP", help="which (default: last)")
 
-    verb = add("table", _table, TABLE, False)
+    verb = add("table", _table, "run what is missing of a comparison, and print it", TABLE, False)
     verb.add_argument(
         "file", type=Path, metavar="FILE", help="a table file, such as experiments/quickstart.py"
     )
@@ -151,10 +159,10 @@ def _parser() -> argparse.ArgumentParser:
     verb.add_argument("--render", action="store_true", help="run nothing, render from the records there are")
     verb.add_argument("--quiet", action="store_true", help="no progress, just the table")
 
-    verb = add("show", _show, SHOW, True)
+    verb = add("show", _show, "every layer: shape, parameters, multiply-adds", SHOW, True)
     verb.add_argument("--config", required=True, metavar="FILE[:ARG]", help="a config file")
 
-    verb = add("prepare", _prepare, PREPARE, False)
+    verb = add("prepare", _prepare, "download a data set", PREPARE, False)
     verb.add_argument("name", metavar="tfds:NAME", help="the data set")
     verb.add_argument("--directory", default="", metavar="DIR", help="default: ~/tensorflow_datasets")
     verb.add_argument("--overwrite", action="store_true", help="replace what is there")

@@ -1,6 +1,7 @@
-"""Progress with time left: bars on a terminal, elsewhere a line now and then."""
+"""The time that a run takes, and its progress: bars on a terminal, elsewhere a line now and then."""
 
 import contextlib
+import dataclasses
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -20,6 +21,38 @@ from rich.progress import (
 
 Update = Callable[[int, str], None]  # (how many are done, a note)
 LINE_EVERY = 10.0  # seconds, where there is no terminal
+
+
+@dataclasses.dataclass
+class Clock:
+    """Seconds of a run over all its processes.
+
+    Attributes:
+      seconds: of everything, compilation included.
+      images, training: examples and seconds of training steps alone, after the first dispatch.
+    """
+
+    seconds: float = 0.0
+    images: int = 0
+    training: float = 0.0
+
+    def __post_init__(self) -> None:
+        self._mark = time.monotonic()
+
+    def tick(self) -> float:
+        """-> seconds since the tick before."""
+        now = time.monotonic()
+        passed, self._mark = now - self._mark, now
+        self.seconds += passed
+        return passed
+
+    def trained(self, images: int) -> None:
+        self.training += self.tick()
+        self.images += images
+
+    @property
+    def images_per_second(self) -> float:
+        return self.images / self.training if self.training else 0.0
 
 
 class Display:

@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import time
 import warnings
 from pathlib import Path
 from typing import Any
@@ -19,44 +18,12 @@ from resjax.data.batches import train_batches
 from resjax.errors import Diverged, Interrupted
 from resjax.evaluate import Evaluator
 from resjax.job import Job, build
-from resjax.progress import Display
+from resjax.progress import Clock, Display
 from resjax.record import MetricsLog, RunFolder, provenance, write_atomically
 from resjax.step import TrainState, make_train_chunk
 from resjax.stop import StopRequest
 
 IN_FLIGHT = 2  # dispatched chunks that may be unfinished: enough to keep the device busy
-
-
-@dataclasses.dataclass
-class Clock:
-    """Seconds of a run over all its processes.
-
-    Attributes:
-      seconds: of everything, compilation included.
-      images, training: examples and seconds of training steps alone, after the first dispatch.
-    """
-
-    seconds: float = 0.0
-    images: int = 0
-    training: float = 0.0
-
-    def __post_init__(self) -> None:
-        self._mark = time.monotonic()
-
-    def tick(self) -> float:
-        """-> seconds since the tick before."""
-        now = time.monotonic()
-        passed, self._mark = now - self._mark, now
-        self.seconds += passed
-        return passed
-
-    def trained(self, images: int) -> None:
-        self.training += self.tick()
-        self.images += images
-
-    @property
-    def images_per_second(self) -> float:
-        return self.images / self.training if self.training else 0.0
 
 
 def train(config: Config, workdir: Path, display: Display | None = None) -> dict[str, Any]:

@@ -1,0 +1,45 @@
+"""What is rendered and committed is what the committed records say; so are the README's numbers."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from resjax import render
+from resjax import table as tables
+
+ROOT = Path(__file__).parent.parent
+RENDERED = sorted((ROOT / "experiments" / "results").glob("*/*.md"))
+
+
+def rendered(markdown: Path) -> render.Rendered:
+    table = tables.load(ROOT / "experiments" / f"{markdown.stem}.py")
+    return render.render(table, tables.read_records(table, markdown.parent))
+
+
+@pytest.mark.parametrize("path", RENDERED, ids=lambda path: path.stem)
+def test_committed_tables_are_rendered_from_the_committed_records(path: Path) -> None:
+    expected = rendered(path)
+    assert path.read_text() == expected.markdown
+    assert path.with_suffix(".csv").read_text() == expected.csv
+    assert path.with_suffix(".png").stat().st_size > 10_000
+
+
+@pytest.mark.parametrize("path", RENDERED, ids=lambda path: path.stem)
+def test_every_cell_of_a_committed_table_has_a_record_of_its_present_config(path: Path) -> None:
+    file = ROOT / "experiments" / f"{path.stem}.py"
+    for cell in tables.cells(tables.load(file), file):
+        assert tables._is_recorded(path.parent / cell.record_name, cell), cell.record_name
+
+
+def test_the_readme_s_table_is_the_quickstart_s() -> None:
+    readme = (ROOT / "README.md").read_text()
+    shown = [line for line in readme.splitlines() if re.match(r"\| (plain|residual) ", line)]
+    found = (ROOT / "experiments" / "results" / "quickstart" / "quickstart.md").read_text().splitlines()
+    assert shown == [line for line in found if re.match(r"\| (plain|residual) ", line)]
+    assert len(shown) == 12
+
+
+def test_no_record_names_a_folder_of_the_machine_it_came_from() -> None:
+    for path in (ROOT / "experiments" / "results").glob("*/*.json"):
+        assert not re.search(r'"[^"]*(?<![\w.])/(home|root|tmp|work|Users)/', path.read_text()), path.name
