@@ -8,7 +8,7 @@ import contextlib
 import hashlib
 import shutil
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -116,11 +116,15 @@ class Checkpoints:
                 f" permissions, then start again: the checkpoints of steps {self.steps()} are whole"
             ) from error
 
-    def resume(self, like: State) -> tuple[State, dict[str, Any]] | None:
-        """-> state and meta of the newest sound checkpoint; damaged ones are set aside with a warning."""
+    def resume(self, like: Callable[[int], State]) -> tuple[State, dict[str, Any]] | None:
+        """-> state and meta of the newest sound checkpoint; damaged ones are set aside with a warning.
+
+        Args:
+          like: the shapes and types of the state when so many steps are done.
+        """
         for step in reversed(self.steps()):
             try:
-                return self.restore(step, like)
+                return self.restore(step, like(step))
             except UserError:
                 raise
             except Exception as error:  # each layer of storage raises its own

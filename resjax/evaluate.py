@@ -14,6 +14,7 @@ from resjax.data.batches import eval_batches
 from resjax.errors import UserError
 from resjax.job import Job, build
 from resjax.metrics import Metrics
+from resjax.models.heads import Net
 from resjax.record import read_config, write_atomically
 from resjax.step import DeviceData, Variables, make_eval_step
 
@@ -25,10 +26,10 @@ class Evaluator:
       marker: the metric whose presence in a log line says that a step has been evaluated.
     """
 
-    def __init__(self, job: Job):
-        self._job = job
+    def __init__(self, job: Job, net: Net):
+        self._job, self._net = job, net
         self._often = "validation" if len(job.dataset.validation) else "test"
-        self._step = make_eval_step(job.net)
+        self._step = make_eval_step(net, job.objective)
         self._data = {name: job.device_data(job.dataset.split(name)) for name in {self._often, "test"}}
         self.marker = f"{self._often}/accuracy"
 
@@ -36,7 +37,7 @@ class Evaluator:
         """-> metrics by `split/name`; `poll` is called between batches and may raise."""
         found = {}
         for split in dict.fromkeys([self._often, "test"] if last else [self._often]):
-            means = measure(self._step, variables, self._data[split], self._job, poll)
+            means = measure(self._step, variables, self._data[split], self._net, self._job, poll)
             found |= {f"{split}/{name}": value for name, value in means.items()}
         return found
 
@@ -45,12 +46,13 @@ def measure(
     eval_step: Callable[..., Metrics],
     variables: Variables,
     data: DeviceData,
+    net: Net,
     job: Job,
     poll: Callable[[], None] = lambda: None,
 ) -> dict[str, float]:
     """-> means over every example of a split, each counted once."""
     batch_size = min(job.loop.eval_batch_size, len(data.labels))
-    sums = metric.zeros(job.metric_names)
+    sums = metric.zeros(metric.metric_names(net.output_names))
     for index, mask in zip(*eval_batches(len(data.labels), batch_size), strict=True):
         sums = eval_step(variables, sums, index, mask, data)
         jax.block_until_ready(sums)  # one batch in flight at most, so that a stop takes effect at once
@@ -73,20 +75,20 @@ def evaluate(
     job = build(read_config(workdir) if config is None else config)
     if not (workdir / FOLDER).is_dir():
         raise UserError(f"--workdir {workdir} holds no checkpoints; train first")
-    state = job.init_state(jax.random.key(job.config.seed))
     with Checkpoints(workdir, read_only=True) as checkpoints:
-        restored = _restore(checkpoints, checkpoint, state)
+        restored = _restore(checkpoints, checkpoint, job)
+    net = job.net_at(max(int(restored.step) - 1, 0))
     data = job.device_data(job.dataset.split(split))
-    found = measure(make_eval_step(job.net), restored.variables, data, job)
+    found = measure(make_eval_step(net, job.objective), restored.variables, data, net, job)
     step = int(restored.step)
     report = {"step": step, "split": split, "examples": len(data.labels), **found}
     write_atomically(workdir / f"eval-{split}-{step}.json", json.dumps(report, indent=2) + "\n")
     return report
 
 
-def _restore(checkpoints: Checkpoints, wanted: str, like: Any) -> Any:
+def _restore(checkpoints: Checkpoints, wanted: str, job: Job) -> Any:
     if wanted == "last":
-        found = checkpoints.resume(like)
+        found = checkpoints.resume(job.state_like)
         if found is None:
             raise UserError(f"there is no sound checkpoint in {checkpoints.folder}")
         return found[0]
@@ -95,4 +97,4 @@ def _restore(checkpoints: Checkpoints, wanted: str, like: Any) -> Any:
         raise UserError(
             f"--checkpoint is '{wanted}'; it must be last, best or one of the steps {checkpoints.steps()}"
         )
-    return checkpoints.restore(step, like)[0]
+    return checkpoints.restore(step, job.state_like(step))[0]

@@ -8,19 +8,22 @@ from typing import Any
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 
-from resjax import models, optim
+from resjax import models, optim, weights
 from resjax.config import Config
 from resjax.data import augment, sources
 from resjax.data.sources import Dataset, Split
 from resjax.errors import UserError
 from resjax.loop import Loop
-from resjax.metrics import metric_names
+from resjax.losses import Objective
 from resjax.models.blocks import Layers
-from resjax.models.heads import MAIN, Head, Net, attach
+from resjax.models.forms import FORMS
+from resjax.models.heads import MAIN, Head, Net, attach, parameters_of
 from resjax.step import DeviceData, TrainState, init_state
 
+HEAD_KEYS = tuple(field.name for field in dataclasses.fields(Head))
 LAYER_KEYS = tuple(field.name for field in dataclasses.fields(Layers) if field.init)
 
 
@@ -29,7 +32,7 @@ class Job:
     """The objects of one run.
 
     Attributes:
-      weights: factor of each output's loss.
+      net: the model with all its heads; `net_at` leaves out those that are discarded by a step.
       eval_steps: steps between evaluations.
       total_steps: of the whole run.
     """
@@ -41,19 +44,47 @@ class Job:
     optimizer: optax.GradientTransformation
     schedule: optax.Schedule
     loop: Loop
-    weights: dict[str, float]
+    objective: Objective
+    steps_per_epoch: float
     eval_steps: int
     total_steps: int
 
     @property
-    def metric_names(self) -> list[str]:
-        return metric_names(self.net.output_names)
+    def heads(self) -> list[Head]:
+        return [head for head, _ in self.net.heads]
+
+    @property
+    def discards(self) -> dict[int, list[str]]:
+        """-> {step: names of the heads that are dropped when so many steps are done}."""
+        found: dict[int, list[str]] = {}
+        for head in self.heads:
+            if head.discard_at:
+                found.setdefault(head.discard_at, []).append(head.name)
+        return found
+
+    def net_at(self, step: int) -> Net:
+        """-> the net that takes step number `step`, counted from 0."""
+        return self.net.without([head.name for head in self.heads if 0 < head.discard_at <= step])
 
     def init_state(self, key: jax.Array) -> TrainState:
         """The state before the first step, made in one compiled program."""
+        return jax.jit(lambda key: self._init_state(self.net, key))(key)
+
+    def state_like(self, done: int) -> TrainState:
+        """-> shapes and types of the state when `done` steps are done."""
+        net = self.net_at(max(done - 1, 0))
+        return jax.eval_shape(lambda: self._init_state(net, jax.random.key(0)))
+
+    def _init_state(self, net: Net, key: jax.Array) -> TrainState:
         inputs = jnp.zeros((2, *self.dataset.image_shape), jnp.float32)
-        ema = self.loop.ema_decay > 0
-        return jax.jit(lambda key: init_state(self.net, self.optimizer, key, inputs, ema=ema))(key)
+        return init_state(net, self.optimizer, key, inputs, ema=self.loop.ema_decay > 0)
+
+    def loss_weights(self, first: int, steps: int) -> dict[str, np.ndarray]:
+        """-> {output: weight of its loss at each step}, without the heads that are gone by then."""
+        heads = [head for head, _ in self.net_at(first).heads]
+        return weights.at_steps(
+            heads, first, steps, self.total_steps, self.steps_per_epoch, normalize=self.loop.normalize_weights
+        )
 
     def device_data(self, split: Split) -> DeviceData:
         return DeviceData(jnp.asarray(split.images), jnp.asarray(split.labels, jnp.int32), self.pipeline)
@@ -72,29 +103,62 @@ def build(config: Config) -> Job:
         )
     with _section("input"):
         pipeline = augment.fit(dataset.train.images, **config.input.to_dict())
-    net, weights = build_net(config, dataset.image_shape, dataset.classes)
+    net = build_net(config, dataset.image_shape, dataset.classes)
+    heads = [head for head, _ in net.heads]
     steps_per_epoch = len(dataset.train) / loop.batch_size
     with _section("schedule"):
         schedule, total = optim.make_schedule(steps_per_epoch, **config.schedule.to_dict())
+    for number, head in enumerate(heads):
+        if head.discard_at >= total:
+            raise UserError(
+                f"config.heads[{number}].discard_at is {head.discard_at}; it must be below {total}, the"
+                " number of steps, or 0 to keep the head"
+            )
     with _section("optim"):
-        optimizer = optim.make_optimizer(schedule, **config.optim.to_dict())
+        rates = {parameters_of(head.name): head.rate for head in heads if head.rate != 1}
+        optimizer = optim.make_optimizer(schedule, rates, **config.optim.to_dict())
+    objective = Objective(
+        {MAIN: loop.loss} | {head.name: head.loss for head in heads},
+        {MAIN: 0.0} | {head.name: head.gamma for head in heads},
+        loop.label_smoothing,
+    )
     eval_steps = max(1, round(loop.eval_every * steps_per_epoch))
-    return Job(config, dataset, net, pipeline, optimizer, schedule, loop, weights, eval_steps, total)
+    return Job(
+        config,
+        dataset,
+        net,
+        pipeline,
+        optimizer,
+        schedule,
+        loop,
+        objective,
+        steps_per_epoch,
+        eval_steps,
+        total,
+    )
 
 
-def build_net(
-    config: Config, image_shape: tuple[int, int, int], classes: int
-) -> tuple[Net, dict[str, float]]:
-    """-> the model with its heads, shapes checked, and the weight of each output's loss."""
+def build_net(config: Config, image_shape: tuple[int, int, int], classes: int) -> Net:
+    """-> the model with its heads, every shape checked."""
     with _section("model"):
         trunk = build_trunk(classes, **config.model.to_dict())
-    with _section("heads"):
-        heads = tuple(Head(**head.to_dict()) for head in config.heads)
-        net = attach(trunk, heads, classes)
+    pairs = []
     inputs = jax.ShapeDtypeStruct((2, *image_shape), jnp.float32)
-    with _section("heads" if heads else "model"):
+    for number, section in enumerate(config.heads):
+        with _section(f"heads[{number}]"):
+            pairs.append(build_head(classes, **section.to_dict()))
+            net = attach(trunk, pairs)
+            jax.eval_shape(lambda x, net=net: net.init(jax.random.key(0), x, train=False), inputs)
+    net = attach(trunk, pairs)
+    with _section("model"):
         jax.eval_shape(lambda x: net.init(jax.random.key(0), x, train=False), inputs)
-    return net, {MAIN: 1.0} | {head.name: head.weight for head in heads}
+    return net
+
+
+def build_head(classes: int, /, **settings: Any) -> tuple[Head, nn.Module]:
+    """-> a head's description, and its module."""
+    own = {key: settings.pop(key) for key in HEAD_KEYS}
+    return Head(**own), FORMS[own["form"]](classes, **settings)
 
 
 def build_trunk(classes: int, /, *, name: str, **settings: Any) -> nn.Module:

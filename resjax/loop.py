@@ -2,6 +2,8 @@
 
 import dataclasses
 
+from resjax.losses import Loss
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Loop:
@@ -10,6 +12,8 @@ class Loop:
     Attributes:
       batch_size: examples in a training step.
       eval_batch_size: examples in an evaluation step; it changes no result.
+      loss: of the main output.
+      normalize_weights: divide the weights of all outputs, the main one's 1 included, by their sum.
       label_smoothing: share of the target spread evenly over the classes.
       ema_decay: decay of the moving average of parameters and batch statistics that is evaluated; 0: none.
       log_every: steps between log lines, each with the means since the one before.
@@ -21,6 +25,8 @@ class Loop:
 
     batch_size: int = 128
     eval_batch_size: int = 500
+    loss: Loss = "cross_entropy"
+    normalize_weights: bool = False
     label_smoothing: float = 0.0
     ema_decay: float = 0.0
     log_every: int = 100

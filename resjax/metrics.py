@@ -1,13 +1,13 @@
 """Metrics as masked sums and counts, so that parts of any size add up to the exact mean."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import jax
 import jax.numpy as jnp
 from flax import struct
 from jaxtyping import Array, Bool, Float, Int
 
-from resjax.losses import cross_entropy
+from resjax.losses import LOSSES
 from resjax.models.heads import MAIN
 
 
@@ -50,14 +50,15 @@ def metric_names(outputs: Iterable[str]) -> list[str]:
 
 
 def measure(
-    outputs: dict[str, Float[Array, "b k"]],
+    outputs: Mapping[str, Float[Array, "b k"]],
     labels: Int[Array, " b"],
+    losses: Mapping[str, str],
     mask: Bool[Array, " b"] | None = None,
 ) -> Metrics:
-    """Loss and accuracy of every output."""
+    """Loss, of the kind that `losses` names, and accuracy of every output."""
     found = {}
     for output, logits in outputs.items():
-        found[_key(output, "loss")] = Mean.of(cross_entropy(logits, labels), mask)
+        found[_key(output, "loss")] = Mean.of(LOSSES[losses[output]](logits, labels), mask)
         found[_key(output, "accuracy")] = Mean.of(logits.argmax(-1) == labels, mask)
     return found
 

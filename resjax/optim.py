@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Literal
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -56,6 +56,7 @@ DECOUPLED = ("adamw", "lion")
 
 def make_optimizer(
     rate: Schedule,
+    rates: Mapping[str, float],
     /,
     *,
     name: str = "sgd",
@@ -68,6 +69,7 @@ def make_optimizer(
 
     Args:
       rate: learning rate by step.
+      rates: factors of the rate for the parts of a net that `rates` names, keys of the parameters' tree.
       weight_decay: added to the gradient, times the parameter; for the optimizers in `DECOUPLED`, to the
         direction instead (Loshchilov and Hutter, 1711.05101).
       decay: `kernels`, the weights of convolutions and dense layers, as He et al. 2015; or `all`
@@ -85,7 +87,19 @@ def make_optimizer(
     decayed = optax.add_decayed_weights(weight_decay, kernels if decay == "kernels" else None)
     pair = (direction, decayed) if name in DECOUPLED else (decayed, direction)
     clip = (optax.clip_by_global_norm(clip_norm),) if clip_norm else ()
-    return optax.chain(*clip, *pair, optax.scale_by_learning_rate(rate))
+    own = (_scale_parts(rates),) if rates else ()
+    return optax.chain(*clip, *pair, optax.scale_by_learning_rate(rate), *own)
+
+
+def _scale_parts(rates: Mapping[str, float]) -> optax.GradientTransformation:
+    def scale(updates: optax.Updates, _: Any) -> optax.Updates:
+        parts: Any = updates
+        return {
+            name: optax.tree.scale(rates[name], part) if name in rates else part
+            for name, part in parts.items()
+        }
+
+    return optax.stateless(scale)
 
 
 def kernels(params: optax.Params) -> optax.Params:

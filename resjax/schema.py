@@ -20,7 +20,8 @@ from resjax.data import augment, sources
 from resjax.errors import UserError, did_you_mean
 from resjax.loop import Loop
 from resjax.models.blocks import Layers
-from resjax.models.heads import FORMS, Head
+from resjax.models.forms import FORMS
+from resjax.models.heads import Head
 
 if typing.TYPE_CHECKING:
     Config = Any  # its own annotations give every attribute a union of all types

@@ -90,7 +90,7 @@ def _own(params: Any, path: tuple[str, ...]) -> Any:
 def show(config: Config) -> None:
     """Prints the summary of a config's net; raises UserError for what cannot be built."""
     image_shape, classes = sources.describe(**config.data.to_dict())
-    net, _ = build_net(config, image_shape, classes)
+    net = build_net(config, image_shape, classes)
     found = summarize(net, image_shape)
     console = Console(soft_wrap=True)
     table = Table(

@@ -12,7 +12,7 @@ from jaxtyping import Array, Bool, Float, Int, UInt8
 
 from resjax import metrics as metric
 from resjax.data.augment import Pipeline
-from resjax.losses import cross_entropy
+from resjax.losses import Objective
 from resjax.metrics import Metrics
 from resjax.models.heads import Net
 
@@ -84,7 +84,7 @@ def train_step(
     *,
     net: Net,
     optimizer: optax.GradientTransformation,
-    label_smoothing: float,
+    objective: Objective,
     ema_decay: float,
 ) -> TrainState:
     """One step on the examples `index`.
@@ -105,11 +105,7 @@ def train_step(
             mutable=list(state.collections),
             rngs={"dropout": dropout_key},
         )
-        losses = [
-            weights[name] * cross_entropy(logits, labels, label_smoothing).mean()
-            for name, logits in outputs.items()
-        ]
-        return jnp.stack(losses).sum(), (outputs, collections)
+        return objective(outputs, labels, weights), (outputs, collections)
 
     (loss, (outputs, collections)), grads = jax.value_and_grad(loss_fn, has_aux=True)(state.params)
     updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
@@ -124,7 +120,7 @@ def train_step(
         collections=collections,
         opt_state=opt_state,
         ema=ema,
-        metrics=metric.merge(state.metrics, metric.measure(outputs, labels)),
+        metrics=metric.merge(state.metrics, metric.measure(outputs, labels, objective.losses)),
         diverged_at=jnp.where(bad_now, state.step, state.diverged_at),
     )
 
@@ -134,7 +130,8 @@ def make_train_chunk(
 ) -> Callable[..., tuple[TrainState, Array]]:
     """-> jitted `chunk(state, index, count, data, key, weights)`: `count` steps, one compiled program.
 
-    `index` is (steps_per_dispatch, b); its rows from `count` on are not used. The old state is donated.
+    `index` is (steps_per_dispatch, b) and each output's weights (steps_per_dispatch,); what lies from
+    `count` on is not used. The old state is donated.
     The second result is a small array to wait for: the state itself goes into the next chunk.
     """
     one_step = partial(train_step, **step_settings)
@@ -145,20 +142,19 @@ def make_train_chunk(
         count: Int[Array, ""],
         data: DeviceData,
         key: Array,
-        weights: Mapping[str, Array],
+        weights: Mapping[str, Float[Array, " s"]],
     ) -> tuple[TrainState, Array]:
-        if steps_per_dispatch == 1:
-            state = one_step(state, index[0], data, key, weights)
-        else:  # a traced count: the last, shorter chunk runs the same program
-            state = jax.lax.fori_loop(
-                0, count, lambda i, carry: one_step(carry, index[i], data, key, weights), state
-            )
+        def at(i: Any, carry: TrainState) -> TrainState:
+            return one_step(carry, index[i], data, key, {name: w[i] for name, w in weights.items()})
+
+        # The count is traced: the last, shorter chunk runs the same program.
+        state = at(0, state) if steps_per_dispatch == 1 else jax.lax.fori_loop(0, count, at, state)
         return state, state.step + 0
 
     return jax.jit(chunk, donate_argnums=0)
 
 
-def make_eval_step(net: Net) -> Callable[..., Metrics]:
+def make_eval_step(net: Net, objective: Objective) -> Callable[..., Metrics]:
     """-> jitted `evaluate(variables, metrics, index, mask, data)`, which adds one batch to the sums."""
 
     def evaluate(
@@ -170,6 +166,6 @@ def make_eval_step(net: Net) -> Callable[..., Metrics]:
     ) -> Metrics:
         inputs = data.pipeline.evaluate(data.images[index])
         outputs: Any = net.apply(variables, inputs, train=False)
-        return metric.merge(sums, metric.measure(outputs, data.labels[index], mask))
+        return metric.merge(sums, metric.measure(outputs, data.labels[index], objective.losses, mask))
 
     return jax.jit(evaluate)

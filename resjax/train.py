@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from resjax.data.batches import train_batches
 from resjax.errors import Diverged, Interrupted
 from resjax.evaluate import Evaluator
 from resjax.job import Job, build
+from resjax.models.heads import Net, discard
 from resjax.progress import Clock, Display
 from resjax.record import MetricsLog, RunFolder, provenance, write_atomically
 from resjax.step import TrainState, make_train_chunk
@@ -54,23 +56,16 @@ def _run(
     loop, total, clock, log_lines = job.loop, job.total_steps, Clock(), 0
     init_key, run_key = jax.random.split(jax.random.key(job.config.seed))
     state = job.init_state(init_key)
-    resumed = checkpoints.resume(state)
+    resumed = checkpoints.resume(job.state_like)
     if resumed is not None:
         state, meta = resumed
         clock, log_lines = Clock(**meta["clock"]), meta["log_lines"]
         display.say(f"resuming {workdir} at step {int(state.step)} of {total}")
     step = logged = int(state.step)
     per_dispatch = _steps_per_dispatch(job, state)
-    chunk = make_train_chunk(
-        per_dispatch,
-        net=job.net,
-        optimizer=job.optimizer,
-        label_smoothing=loop.label_smoothing,
-        ema_decay=loop.ema_decay,
-    )
-    evaluate = Evaluator(job)
+    net = job.net_at(max(step - 1, 0))
+    chunk, evaluate = _programs(job, net, per_dispatch)
     data = job.device_data(job.dataset.train)
-    weights = jax.tree.map(jnp.float32, job.weights)
     tokens, cold = [], True
 
     def save(score: float | None = None) -> None:
@@ -100,11 +95,17 @@ def _run(
             if step == total:
                 break
             interrupt_if_asked()
+            if step in job.discards and len(net.heads) > len(job.net_at(step).heads):
+                net, state = job.net_at(step), _discard(state, job.discards[step])
+                chunk, evaluate = _programs(job, net, per_dispatch)
+                cold = True
 
             boundary = min(_next(step, n) for n in (loop.log_every, job.eval_steps, loop.checkpoint_every))
-            count = min(boundary, total, step + per_dispatch) - step
+            later = [at for at in job.discards if at > step]
+            count = min(boundary, total, step + per_dispatch, *later) - step
             index = np.zeros((per_dispatch, loop.batch_size), np.int32)
             index[:count] = train_batches(len(data.labels), loop.batch_size, job.config.seed, step, count)
+            weights = job.loss_weights(step, per_dispatch)
             state, token = chunk(state, index, count, data, run_key, weights)
             step += count
             tokens.append(token)
@@ -115,7 +116,8 @@ def _run(
                 cold, logged = False, step
 
             at_evaluation = step % job.eval_steps == 0 or step == total
-            at_log, at_checkpoint = step % loop.log_every == 0, step % loop.checkpoint_every == 0
+            at_log = step % loop.log_every == 0 or step in job.discards
+            at_checkpoint = step % loop.checkpoint_every == 0
             if at_log or at_checkpoint or at_evaluation:
                 jax.block_until_ready(state)
                 clock.trained((step - logged) * loop.batch_size)
@@ -127,6 +129,18 @@ def _run(
             update(step, _note(log, clock))
         checkpoints.wait()
         return _result(job, state, log, clock)
+
+
+def _programs(job: Job, net: Net, per_dispatch: int) -> tuple[Callable[..., Any], Evaluator]:
+    """-> the compiled steps of a net, and its evaluation."""
+    settings = {"optimizer": job.optimizer, "objective": job.objective, "ema_decay": job.loop.ema_decay}
+    return make_train_chunk(per_dispatch, net=net, **settings), Evaluator(job, net)
+
+
+def _discard(state: TrainState, names: list[str]) -> TrainState:
+    """-> the state without these heads; their sums have just been reported."""
+    kept = {name: mean for name, mean in state.metrics.items() if name.split("/")[0] not in names}
+    return discard(state, names).replace(metrics=kept)
 
 
 def _steps_per_dispatch(job: Job, state: TrainState) -> int:

@@ -57,7 +57,7 @@ def test_another_model_s_checkpoint_is_refused_by_name(tmp_path: Path) -> None:
         checkpoints.save(1, STATE, {})
         checkpoints.wait()
         with pytest.raises(UserError, match=r"another model: a is float32\[2,3\] there, float32\[3,3\]"):
-            checkpoints.resume({"a": jnp.zeros((3, 3)), "b": {"c": jnp.int32(0)}})
+            checkpoints.resume(lambda step: {"a": jnp.zeros((3, 3)), "b": {"c": jnp.int32(0)}})
         assert checkpoints.steps() == [1]
 
 

@@ -63,7 +63,7 @@ def test_the_step_is_traced_once(tiny: Config, tmp_path: Path, monkeypatch: pyte
         return train_step(*args, **kwargs)
 
     def counted_measure(*args: Any, **kwargs: Any) -> Any:
-        calls["eval"] += len(args) == 3  # with a mask: an evaluation
+        calls["eval"] += len(args) == 4  # with a mask: an evaluation
         return make_eval_step(*args, **kwargs)
 
     monkeypatch.setattr(step, "train_step", counted_step)
@@ -119,8 +119,8 @@ def test_the_moving_average_is_what_is_evaluated(tiny: Config, tmp_path: Path) -
     job = jobs.build(with_(tiny, train__ema_decay=0.5))
     state = job.init_state(jax.random.key(0))
     assert state.ema is not None
-    optimizer_step = {"net": job.net, "optimizer": job.optimizer, "label_smoothing": 0.0}
-    weights = jax.tree.map(jax.numpy.float32, job.weights)
+    optimizer_step = {"net": job.net, "optimizer": job.optimizer, "objective": job.objective}
+    weights = {"main": jax.numpy.float32(1)}
     data, index = job.device_data(job.dataset.train), jax.numpy.arange(100)
     after = step.train_step(state, index, data, jax.random.key(1), weights, ema_decay=0.5, **optimizer_step)
     for average, old, new in zip(

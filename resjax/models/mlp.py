@@ -1,5 +1,7 @@
 """Residual nets of fully connected layers, Dense - BN - ReLU, and their plain twins."""
 
+from collections.abc import Collection
+
 import flax.linen as nn
 from jaxtyping import Array, Float
 
@@ -10,6 +12,7 @@ from resjax.models.blocks import (
     OriginalUnit,
     PreactivationUnit,
 )
+from resjax.models.endpoints import Endpoints
 
 
 class ResidualMLP(nn.Module):
@@ -24,18 +27,19 @@ class ResidualMLP(nn.Module):
 
     @nn.compact
     def __call__(
-        self, x: Float[Array, "b h w c"], *, train: bool
-    ) -> tuple[Float[Array, "b k"], dict[str, Array]]:
+        self, x: Float[Array, "b h w c"], *, train: bool, cut: Collection[str] = ()
+    ) -> tuple[Float[Array, "b k"], Endpoints]:
         """-> logits, and the outputs of the first layer and of every unit by name."""
         layers = self.layers.bind(train)
         x = x.reshape(len(x), -1).astype(layers.dtype)
         x = layers.dense(self.width)(name="stem_dense")(x)
         if self.order == "original":
             x = nn.relu(layers.normalize("stem_norm")(x))
-        endpoints = {"stem": x}
+        endpoints = Endpoints(cut)
+        x = endpoints.mark("stem", x)
         for number in range(1, self.units + 1):
             name = f"block{number}"
-            x = endpoints[name] = self._unit(x, layers, number == 1, name)
+            x = endpoints.mark(name, self._unit(x, layers, number == 1, name))
         if self.order == "preactivation":
             x = nn.relu(layers.normalize("final_norm")(x))
         return layers.classifier(self.classes)(name="classifier")(x), endpoints

@@ -3,6 +3,7 @@
 He et al. 2015 (1512.03385), table 1 and section 4.2; He et al. 2016 (1603.05027) for pre-activation.
 """
 
+from collections.abc import Collection
 from typing import Any, Literal
 
 import flax.linen as nn
@@ -19,6 +20,7 @@ from resjax.models.blocks import (
     ProjectionShortcut,
     ShortcutOption,
 )
+from resjax.models.endpoints import Endpoints
 
 Stem = Literal["cifar", "imagenet"]
 IMAGENET_STAGES = {
@@ -55,17 +57,17 @@ class ResNet(nn.Module):
 
     @nn.compact
     def __call__(
-        self, x: Float[Array, "b h w c"], *, train: bool
-    ) -> tuple[Float[Array, "b k"], dict[str, Array]]:
+        self, x: Float[Array, "b h w c"], *, train: bool, cut: Collection[str] = ()
+    ) -> tuple[Float[Array, "b k"], Endpoints]:
         """-> logits, and the outputs of the stem and of every unit by name."""
         layers = self.layers.bind(train)
-        x = self._stem(x.astype(layers.dtype), layers)
-        endpoints = {"stem": x}
+        endpoints = Endpoints(cut)
+        x = endpoints.mark("stem", self._stem(x.astype(layers.dtype), layers))
         for stage, (size, features) in enumerate(zip(self.stage_sizes, self.stage_features, strict=True), 1):
             for number in range(1, size + 1):
                 name = f"stage{stage}_block{number}"
                 stride = 2 if stage > 1 and number == 1 else 1
-                x = endpoints[name] = self._unit(x, features, stride, layers, number == 1, name)
+                x = endpoints.mark(name, self._unit(x, features, stride, layers, number == 1, name))
         if self.order == "preactivation":
             x = nn.relu(layers.normalize("final_norm")(x))
         x = x.mean((1, 2))

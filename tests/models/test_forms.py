@@ -1,0 +1,69 @@
+"""The forms of a head: shapes, parameters, and what they cannot read."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from resjax.models import forms
+
+PLANE = jnp.ones((2, 14, 14, 512))
+
+
+def parameters(form: str, x: jax.Array = PLANE, **settings: object) -> dict[str, tuple[int, ...]]:
+    module = forms.FORMS[form](10, **settings)
+    shapes = jax.eval_shape(lambda: module.init(jax.random.key(0), x, train=False))["params"]
+    flat = jax.tree_util.tree_leaves_with_path(shapes)
+    return {jax.tree_util.keystr(path, simple=True, separator="/"): leaf.shape for path, leaf in flat}
+
+
+def test_googlenet_s_head_is_the_paper_s() -> None:
+    """On 4a of GoogLeNet: 14 x 14 x 512 is pooled to 4 x 4, then 128 filters, 1,024 units."""
+    assert parameters("googlenet") == {
+        "conv/kernel": (1, 1, 512, 128),
+        "conv/bias": (128,),
+        "hidden/kernel": (4 * 4 * 128, 1024),
+        "hidden/bias": (1024,),
+        "classifier/kernel": (1024, 10),
+        "classifier/bias": (10,),
+    }
+
+
+def test_batch_norm_takes_the_place_of_biases() -> None:
+    found = parameters("googlenet", batch_norm=True)
+    assert {"conv_norm/scale", "hidden_norm/bias"} <= found.keys()
+    assert not {"conv/bias", "hidden/bias"} & found.keys()
+
+
+@pytest.mark.parametrize(("form", "inputs"), [("pooled_linear", 512), ("flattened_linear", 14 * 14 * 512)])
+def test_linear_heads_read_the_mean_or_everything(form: str, inputs: int) -> None:
+    assert parameters(form)["classifier/kernel"] == (inputs, 10)
+
+
+@pytest.mark.parametrize("form", sorted(forms.FORMS))
+def test_every_form_gives_logits_and_drops_only_in_training(form: str) -> None:
+    module, key = forms.FORMS[form](10), jax.random.key(0)
+    x = jax.random.normal(key, (3, 8, 8, 16))
+    variables = module.init(key, x, train=False)
+    first, again = (jnp.asarray(module.apply(variables, x, train=False)) for _ in range(2))
+    assert first.shape == (3, 10)
+    np.testing.assert_array_equal(first, again)
+    trained = module.apply(variables, x, train=True, rngs={"dropout": key}, mutable=["batch_stats"])[0]
+    assert (form == "googlenet") == bool(jnp.abs(trained - first).max() > 1e-6)
+
+
+def test_pooled_linear_reads_vectors_as_they_are() -> None:
+    assert parameters("pooled_linear", jnp.ones((2, 64)))["classifier/kernel"] == (64, 10)
+
+
+@pytest.mark.parametrize(("form", "shape"), [("googlenet", (2, 4, 4, 8)), ("conv", (2, 64))])
+def test_a_form_that_needs_a_plane_says_so(form: str, shape: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match=f"form is '{form}', which reads an image plane"):
+        parameters(form, jnp.ones(shape))
+
+
+@pytest.mark.parametrize("settings", [{"dropout": 1.0}, {"hidden": 0}, {"filters": -1}])
+def test_impossible_settings_are_named(settings: dict[str, float]) -> None:
+    (key,) = settings
+    with pytest.raises(ValueError, match=f"^{key} is "):
+        forms.googlenet(10, **settings)  # type: ignore[arg-type]
