@@ -1,76 +1,22 @@
 """The command line. Thin: each verb imports what it needs, so that --help answers at once."""
 
 import argparse
+import contextlib
+import logging
+import re
 import sys
+import threading
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from absl import logging
+from absl import logging as absl_logging
 
-from resjax import __version__, backend
+from resjax import __version__, backend, usage
 from resjax.errors import ResjaxError, UserError
 
-OVERRIDES = """\
-Any key of the config can be overridden, in ml_collections' way, as often as you like:
-  --config.model.depth=56  --config.schedule.drops="(80,120)"  --config.heads[0].weight=0.1
-A config file may take an argument after a colon: --config configs/cifar10_resnet.py:56
-"""
-
-TRAIN = f"""\
-Trains the net that a config describes, in a folder of its own.
-
-{OVERRIDES}
-The folder receives config.json, metrics.jsonl, TensorBoard events, checkpoints and, at the end,
-result.json. If the run is stopped or killed, the same command goes on where the last checkpoint was
-made, to the same bits. Ctrl-C and SIGTERM save first and exit with code 75.
-
-examples:
-  resjax train --config configs/digits.py --workdir runs/digits
-  resjax train --config configs/cifar10_resnet.py --workdir runs/r56 --config.model.depth=56
-"""
-
-EVAL = f"""\
-Evaluates a run's checkpoint on every example of a split, each counted once.
-
-Without --config, the run's own config is used.
-{OVERRIDES}
-examples:
-  resjax eval --workdir runs/digits
-  resjax eval --workdir runs/r56 --split train --checkpoint best
-"""
-
-TABLE = """\
-Runs the cells of a table that are missing, then prints the table and writes it as .md, .csv and .png.
-
-A table is a Python file with get_table(): rows of configs, each run with several seeds. Every cell
-leaves a record (.json) in the table's folder of results; a cell whose record is there is not run again,
-and a cell that was stopped goes on where it was.
-
-examples:
-  resjax table experiments/quickstart.py
-  resjax table experiments/quickstart.py --row "plain 8" --seed 0
-  resjax table experiments/quickstart.py --render
-"""
-
-SHOW = f"""\
-Prints every layer of a config's net: output shape, parameters, multiply-adds; and the endpoints that
-an auxiliary head can attach to. Nothing is trained, and the data set need not be on this machine.
-
-{OVERRIDES}
-examples:
-  resjax show --config configs/cifar10_resnet.py
-  resjax show --config configs/imagenet_resnet.py:50 --config.model.skip=False
-"""
-
-PREPARE = """\
-Downloads a data set with tensorflow-datasets and stores it as array_record files, which training then
-reads without TensorFlow. Some data sets need TensorFlow here: pip install 'resjax[prepare]'.
-
-example:
-  resjax prepare tfds:cifar10
-"""
+OVERRIDE = re.compile(r"--(no)?config\.|[^-]|-[\d.]")  # a key, or a value behind a blank
 
 
 class Parser(argparse.ArgumentParser):
@@ -84,25 +30,40 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command; -> its exit code: 0 done, 2 bad input, 3 diverged, 75 stopped and resumable."""
     parser = _parser()
     args, rest = parser.parse_known_args(argv)
-    if rest and not args.takes_overrides:
-        parser.error(f"'{rest[0]}' is not an option of resjax {args.verb}")
+    stray = [part for part in rest if not (args.takes_overrides and OVERRIDE.match(part))]
+    if stray:
+        keys = "; a config's keys look like --config.model.depth=56" if args.takes_overrides else ""
+        parser.error(f"'{stray[0]}' is not an option of resjax {args.verb}{keys}")
     args.overrides = rest
-    logging.set_verbosity(logging.ERROR)  # Orbax and tensorflow-datasets tell every step at length
     warnings.showwarning = lambda message, *_: print(f"resjax: warning: {message}", file=sys.stderr)
     try:
         backend.configure()
-        args.run(args)
+        with _one_voice():
+            args.run(args)
     except ResjaxError as error:
         return _fail(str(error), error.exit_code)
     except BrokenPipeError:  # the reader of our output, such as `head`, has gone
         sys.stderr.close()
         return 0
     except OSError as error:
-        place = f" {error.filename}" if error.filename else ""
-        return _fail(f"{error.strerror or error}:{place}; nothing saved before is lost", UserError.exit_code)
+        place = f"{error.filename}: " if error.filename else ""
+        return _fail(f"{place}{error.strerror or error}; nothing saved before is lost", UserError.exit_code)
     except KeyboardInterrupt:
         return _fail("stopped", 130)
     return 0
+
+
+@contextlib.contextmanager
+def _one_voice() -> Iterator[None]:
+    """Orbax and tensorstore tell a failed save many times over, in logs and threads; we raise it once."""
+    absl_logging.set_verbosity(absl_logging.FATAL)
+    logging.getLogger("asyncio").setLevel(logging.CRITICAL)
+    hooks = threading.excepthook, sys.unraisablehook
+    threading.excepthook = sys.unraisablehook = lambda _: None
+    try:
+        yield
+    finally:
+        threading.excepthook, sys.unraisablehook = hooks
 
 
 def _fail(message: str, code: int) -> int:
@@ -133,18 +94,18 @@ def _parser() -> Parser:
         verb.set_defaults(run=run, takes_overrides=takes_overrides)
         return verb
 
-    verb = add("train", _train, "train a net; goes on where a stopped run was", TRAIN, True)
+    verb = add("train", _train, "train a net; goes on where a stopped run was", usage.TRAIN, True)
     verb.add_argument("--config", required=True, metavar="FILE[:ARG]", help="a config file")
-    verb.add_argument("--workdir", required=True, type=Path, metavar="DIR", help="the run's folder")
+    verb.add_argument("--workdir", required=True, type=_folder, metavar="DIR", help="the run's folder")
     verb.add_argument("--quiet", action="store_true", help="no progress, just the result")
 
-    verb = add("eval", _eval, "a run's accuracy on any split", EVAL, True)
-    verb.add_argument("--workdir", required=True, type=Path, metavar="DIR", help="the run's folder")
+    verb = add("eval", _eval, "a run's accuracy on any split", usage.EVAL, True)
+    verb.add_argument("--workdir", required=True, type=_folder, metavar="DIR", help="the run's folder")
     verb.add_argument("--config", metavar="FILE[:ARG]", help="a config file other than the run's own")
     verb.add_argument("--split", default="test", choices=("test", "validation", "train"))
     verb.add_argument("--checkpoint", default="last", metavar="last|best|STEP", help="which (default: last)")
 
-    verb = add("table", _table, "run what is missing of a comparison, and print it", TABLE, False)
+    verb = add("table", _table, "run what is missing of a comparison, and print it", usage.TABLE, False)
     verb.add_argument(
         "file", type=Path, metavar="FILE", help="a table file, such as experiments/quickstart.py"
     )
@@ -159,14 +120,20 @@ def _parser() -> Parser:
     verb.add_argument("--render", action="store_true", help="run nothing, render from the records there are")
     verb.add_argument("--quiet", action="store_true", help="no progress, just the table")
 
-    verb = add("show", _show, "every layer: shape, parameters, multiply-adds", SHOW, True)
+    verb = add("show", _show, "every layer: shape, parameters, multiply-adds", usage.SHOW, True)
     verb.add_argument("--config", required=True, metavar="FILE[:ARG]", help="a config file")
 
-    verb = add("prepare", _prepare, "download a data set", PREPARE, False)
+    verb = add("prepare", _prepare, "download a data set", usage.PREPARE, False)
     verb.add_argument("name", metavar="tfds:NAME", help="the data set")
     verb.add_argument("--directory", default="", metavar="DIR", help="default: ~/tensorflow_datasets")
     verb.add_argument("--overwrite", action="store_true", help="replace what is there")
     return parser
+
+
+def _folder(text: str) -> Path:
+    if not text:
+        raise argparse.ArgumentTypeError("it is empty; give a folder")
+    return Path(text)
 
 
 def _train(args: argparse.Namespace) -> None:

@@ -45,6 +45,12 @@ def _named(state: Any) -> Iterator[tuple[str, Any]]:
         yield jax.tree_util.keystr(path, simple=True, separator="/"), leaf
 
 
+def _reason(error: Exception) -> str:
+    """-> an error of the storage in a few words: its own texts go on for pages."""
+    text = str(error).strip() or type(error).__name__
+    return "No space left on device" if "No space left" in text else text.splitlines()[0][:200]
+
+
 class Checkpoints:
     """The checkpoints of one run's folder; a context manager that waits for pending saves at its end."""
 
@@ -110,10 +116,9 @@ class Checkpoints:
         try:
             yield
         except Exception as error:  # each layer of storage raises its own
-            reason = (str(error).strip() or type(error).__name__).splitlines()[0][:300]
             raise UserError(
-                f"a checkpoint could not be written in {self.folder} ({reason}); free space or mend its"
-                f" permissions, then start again: the checkpoints of steps {self.steps()} are whole"
+                f"a checkpoint could not be written in {self.folder} ({_reason(error)}); make room, then"
+                f" start again: the checkpoints of steps {self.steps()} are whole"
             ) from error
 
     def resume(self, like: Callable[[int], State]) -> tuple[State, dict[str, Any]] | None:
@@ -128,8 +133,7 @@ class Checkpoints:
             except UserError:
                 raise
             except Exception as error:  # each layer of storage raises its own
-                reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
-                self._set_aside(step, reason)
+                self._set_aside(step, _reason(error))
         return None
 
     def _set_aside(self, step: int, reason: str) -> None:
@@ -150,7 +154,7 @@ class Checkpoints:
           UserError: it holds another model's state.
           ValueError: its bits are not those that were saved. Storage errors pass through.
         """
-        meta = self._manager.restore(step, args=ocp.args.Composite(meta=ocp.args.JsonRestore()))["meta"]
+        meta = self._meta(step)
         self._check_layout(step, meta["layout"], layout(like))
         target = jax.tree.map(ocp.utils.to_shape_dtype_struct, like)
         items = ocp.args.Composite(state=ocp.args.StandardRestore(target))
@@ -158,6 +162,13 @@ class Checkpoints:
         if digest(state) != meta["digest"]:
             raise ValueError("its content differs from what was saved")
         return state, meta
+
+    def _meta(self, step: int) -> dict[str, Any]:
+        meta = self._manager.restore(step, args=ocp.args.Composite(meta=ocp.args.JsonRestore()))["meta"]
+        missing = {"layout", "digest", "score"} - set(meta)
+        if missing:
+            raise ValueError(f"it lacks {', '.join(sorted(missing))}")
+        return meta
 
     def _check_layout(self, step: int, found: dict[str, str], expected: dict[str, str]) -> None:
         for name in sorted(found.keys() | expected.keys()):
@@ -170,9 +181,13 @@ class Checkpoints:
 
     def best(self) -> int | None:
         """-> the step with the highest score among those kept, or None where none has a score."""
-        scores = {}
+        scores, damaged = {}, None
         for step in self.steps():
-            restored = self._manager.restore(step, args=ocp.args.Composite(meta=ocp.args.JsonRestore()))
-            if restored["meta"]["score"] is not None:
-                scores[step] = restored["meta"]["score"]
+            try:
+                scores[step] = self._meta(step)["score"]
+            except Exception:  # each layer of storage raises its own
+                damaged = step
+        if damaged is not None and not scores:
+            raise UserError(f"checkpoint {damaged} in {self.folder} is damaged, and there is no sound one")
+        scores = {step: score for step, score in scores.items() if score is not None}
         return max(scores, key=lambda step: scores[step]) if scores else None

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from absl import flags
+from absl import flags as absl_flags
 from ml_collections import ConfigDict, config_flags
 
 from resjax import pyfile, schema
@@ -35,18 +35,20 @@ def load(spec: str, overrides: Sequence[str] = ()) -> Config:
 
 def override(config: Config | Mapping[str, Any], overrides: Sequence[str]) -> Config:
     """-> a completed and checked copy of `config` with `overrides` in ml_collections' syntax."""
-    config = _mutable(config)
-    names = [flag for flag in overrides if re.fullmatch(r"--config\.\w+\.name(=.*)?", flag)]
-    for flag in names:  # first, for they decide which other keys exist
-        section, _, value = flag.removeprefix("--config.").partition(".name=")
-        if value and isinstance(config.get(section), ConfigDict):
-            schema.rename(section, config[section], value)
-    return schema.complete(_apply(schema.complete(config), overrides))
+    config, flags = _mutable(config), _joined(overrides)
+    for flag in flags:  # names first, for they decide which other keys exist
+        named = re.fullmatch(r"--config\.(\w+)\.name=(.*)", flag)
+        if named and isinstance(config.get(named[1], ConfigDict()), ConfigDict):
+            schema.rename(named[1], config, named[2])
+    return schema.complete(_apply(schema.complete(config), flags))
 
 
 def from_json(text: str) -> Config:
     """The inverse of `to_json`, completed with the defaults of keys that are newer than the text."""
-    return override(json.loads(text), ())
+    values = json.loads(text)
+    if not isinstance(values, dict):
+        raise ValueError("it is no dictionary of sections")
+    return override(values, ())
 
 
 def to_json(config: Config) -> str:
@@ -83,30 +85,40 @@ def _mutable(value: Any) -> Any:
     return value
 
 
+def _joined(overrides: Sequence[str]) -> list[str]:
+    """-> the overrides with `--config.key value` written as `--config.key=value`."""
+    joined: list[str] = []
+    for part in overrides:
+        is_flag = part.startswith("-") and not re.match(r"-[\d.]", part)
+        if joined and not is_flag and joined[-1].startswith("--config.") and "=" not in joined[-1]:
+            joined[-1] += f"={part}"
+        else:
+            joined.append(part)
+    return joined
+
+
 def _apply(config: Config, overrides: Sequence[str]) -> ConfigDict:
     """Parses the overrides with ml_collections' own flag parser; it knows the type of each key."""
     for flag in overrides:
-        _check_path(flag, config)
-    values = flags.FlagValues()
-    argv = ["resjax", *overrides]
-    try:
-        config_flags.DEFINE_config_dict("config", _mutable(config), flag_values=values, sys_argv=argv)
-        rest = values(argv)[1:]
-    except (flags.Error, AttributeError, KeyError, IndexError, TypeError, ValueError) as error:
-        reason = str(error).strip().splitlines()[-1]
-        raise UserError(f"{' '.join(overrides)}: {reason}") from error
-    if rest:
-        raise UserError(f"'{rest[0]}' is not an option; overrides look like --config.model.depth=56")
-    return _mutable(values["config"].value)
+        present = _check_path(flag, config)
+        positive = flag.replace("--no", "--", 1)
+        if not isinstance(present, bool) and (flag != positive or "=" not in flag):
+            raise UserError(f"{flag}: its value is missing; did you mean {positive}={present}?")
+        values, argv = absl_flags.FlagValues(), ["resjax", flag]
+        try:
+            config_flags.DEFINE_config_dict("config", _mutable(config), flag_values=values, sys_argv=argv)
+            values(argv)
+        except (absl_flags.Error, AttributeError, KeyError, IndexError, TypeError, ValueError) as error:
+            raise UserError(f"{flag}: it must be {schema.describe(type(present))}") from error
+        config = _mutable(values["config"].value)
+    return config
 
 
-def _check_path(flag: str, config: Any) -> None:
-    """Raises with the nearest name when an override names a key that does not exist."""
+def _check_path(flag: str, config: Any) -> Any:
+    """-> the present value of the key; raises with the nearest name where there is no such key."""
     path = re.match(r"--(?:no)?config\.([^=]*)", flag)
     if path is None:
-        if flag.startswith("-"):
-            raise UserError(f"{flag} is not an option; overrides look like --config.model.depth=56")
-        return  # a value after a blank: `--config.model.depth 56`
+        raise UserError(f"'{flag}' is not an option; overrides look like --config.model.depth=56")
     walked = "config"
     for part in re.findall(r"\w+", path[1]):
         if isinstance(config, tuple):
@@ -121,6 +133,7 @@ def _check_path(flag: str, config: Any) -> None:
         walked += f"[{part}]" if part.isdigit() else f".{part}"
     if isinstance(config, ConfigDict):
         raise UserError(f"{flag}: {walked} is a section; override one of its keys: {', '.join(config)}")
+    return config
 
 
 def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:

@@ -92,9 +92,23 @@ def _restore(checkpoints: Checkpoints, wanted: str, job: Job) -> Any:
         if found is None:
             raise UserError(f"there is no sound checkpoint in {checkpoints.folder}")
         return found[0]
-    step = checkpoints.best() if wanted == "best" else int(wanted) if wanted.isdigit() else None
+    step = (
+        checkpoints.best()
+        if wanted == "best"
+        else int(wanted)
+        if wanted.isascii() and wanted.isdigit()
+        else None
+    )
     if step is None or step not in checkpoints.steps():
         raise UserError(
-            f"--checkpoint is '{wanted}'; it must be last, best or one of the steps {checkpoints.steps()}"
+            f"--checkpoint is '{wanted}'; it must be last, best or one of the steps"
+            f" {checkpoints.steps()} in {checkpoints.folder}"
         )
-    return checkpoints.restore(step, job.state_like(step))[0]
+    try:
+        return checkpoints.restore(step, job.state_like(step))[0]
+    except UserError:
+        raise
+    except Exception as error:  # each layer of storage raises its own
+        raise UserError(
+            f"checkpoint {step} in {checkpoints.folder} is damaged; try one of {checkpoints.steps()}"
+        ) from error

@@ -24,7 +24,7 @@ from resjax.models.heads import MAIN, Head, Net, attach, parameters_of
 from resjax.step import DeviceData, TrainState, init_state
 
 HEAD_KEYS = tuple(field.name for field in dataclasses.fields(Head))
-LAYER_KEYS = tuple(field.name for field in dataclasses.fields(Layers) if field.init)
+LAYER_KEYS = tuple(field.name for field in dataclasses.fields(Layers))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -138,21 +138,34 @@ def build(config: Config) -> Job:
     )
 
 
+def check(config: Config) -> None:
+    """Raises UserError for impossible settings, as far as they show without the data."""
+    with _section("train"):
+        Loop(**config.train.to_dict())
+    with _section("model"):
+        build_trunk(2, **config.model.to_dict())
+    for number, section in enumerate(config.heads):
+        with _section(f"heads[{number}]"):
+            build_head(2, **section.to_dict())
+    with _section("schedule"):
+        schedule, _ = optim.make_schedule(1e4, **config.schedule.to_dict())
+    with _section("optim"):
+        optim.make_optimizer(schedule, **config.optim.to_dict())
+
+
 def build_net(config: Config, image_shape: tuple[int, int, int], classes: int) -> Net:
     """-> the model with its heads, every shape checked."""
     with _section("model"):
         trunk = build_trunk(classes, **config.model.to_dict())
+        inputs = jax.ShapeDtypeStruct((2, *image_shape), jnp.float32)
+        jax.eval_shape(lambda x: trunk.init(jax.random.key(0), x, train=False), inputs)
     pairs = []
-    inputs = jax.ShapeDtypeStruct((2, *image_shape), jnp.float32)
     for number, section in enumerate(config.heads):
         with _section(f"heads[{number}]"):
             pairs.append(build_head(classes, **section.to_dict()))
             net = attach(trunk, pairs)
             jax.eval_shape(lambda x, net=net: net.init(jax.random.key(0), x, train=False), inputs)
-    net = attach(trunk, pairs)
-    with _section("model"):
-        jax.eval_shape(lambda x: net.init(jax.random.key(0), x, train=False), inputs)
-    return net
+    return attach(trunk, pairs)
 
 
 def build_head(classes: int, /, **settings: Any) -> tuple[Head, nn.Module]:

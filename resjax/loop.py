@@ -2,6 +2,7 @@
 
 import dataclasses
 
+from resjax import checks
 from resjax.losses import Loss
 
 
@@ -35,13 +36,8 @@ class Loop:
     steps_per_dispatch: int = 0
 
     def __post_init__(self) -> None:
-        for key in ("batch_size", "eval_batch_size", "log_every", "checkpoint_every"):
-            if getattr(self, key) < 1:
-                raise ValueError(f"{key} is {getattr(self, key)}; it must be at least 1")
-        for key in ("label_smoothing", "ema_decay"):
-            if not 0 <= getattr(self, key) < 1:
-                raise ValueError(f"{key} is {getattr(self, key)}; it must be from 0 to below 1")
-        if not self.eval_every > 0:
-            raise ValueError(f"eval_every is {self.eval_every}; it must be above 0")
-        if self.steps_per_dispatch < 0:
-            raise ValueError(f"steps_per_dispatch is {self.steps_per_dispatch}; it must be at least 0")
+        checks.at_least(1, batch_size=self.batch_size, eval_batch_size=self.eval_batch_size)
+        checks.at_least(1, log_every=self.log_every, checkpoint_every=self.checkpoint_every)
+        checks.at_least(0, steps_per_dispatch=self.steps_per_dispatch)
+        checks.share(label_smoothing=self.label_smoothing, ema_decay=self.ema_decay)
+        checks.positive(eval_every=self.eval_every)

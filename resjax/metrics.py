@@ -1,6 +1,7 @@
 """Metrics as masked sums and counts, so that parts of any size add up to the exact mean."""
 
 from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 
 import jax
 import jax.numpy as jnp
@@ -52,13 +53,16 @@ def metric_names(outputs: Iterable[str]) -> list[str]:
 def measure(
     outputs: Mapping[str, Float[Array, "b k"]],
     labels: Int[Array, " b"],
-    losses: Mapping[str, str],
     mask: Bool[Array, " b"] | None = None,
+    *,
+    losses: Mapping[str, str] = MappingProxyType({}),
 ) -> Metrics:
-    """Loss, of the kind that `losses` names, and accuracy of every output."""
+    """Loss and accuracy of every output; `losses` names the kind of loss where it is not cross-entropy."""
     found = {}
     for output, logits in outputs.items():
-        found[_key(output, "loss")] = Mean.of(LOSSES[losses[output]](logits, labels), mask)
+        found[_key(output, "loss")] = Mean.of(
+            LOSSES[losses.get(output, "cross_entropy")](logits, labels), mask
+        )
         found[_key(output, "accuracy")] = Mean.of(logits.argmax(-1) == labels, mask)
     return found
 

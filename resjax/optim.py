@@ -1,5 +1,6 @@
 """Optimizers and schedules by name, and the mask that says which parameters decay."""
 
+import math
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, Literal
@@ -9,6 +10,8 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, ArrayLike
 
+from resjax import checks
+
 Schedule = optax.Schedule
 Direction = optax.GradientTransformation
 Unit = Literal["epochs", "steps"]
@@ -16,26 +19,36 @@ Unit = Literal["epochs", "steps"]
 
 def sgd(*, momentum: float = 0.9, nesterov: bool = False) -> Direction:
     """v <- momentum * v + g; Caffe has the rate inside v, which differs only right after a drop."""
+    checks.share(momentum=momentum)
     return optax.trace(momentum, nesterov)
 
 
 def adam(*, b1: float = 0.9, b2: float = 0.999, eps: float = 1e-8, nesterov: bool = False) -> Direction:
+    checks.share(b1=b1, b2=b2)
+    checks.positive(eps=eps)
     return optax.scale_by_adam(b1, b2, eps, nesterov=nesterov)
 
 
 def lion(*, b1: float = 0.9, b2: float = 0.99) -> Direction:
+    checks.share(b1=b1, b2=b2)
     return optax.scale_by_lion(b1, b2)
 
 
 def rmsprop(*, decay_rate: float = 0.9, eps: float = 1e-8, momentum: float = 0.0) -> Direction:
+    checks.share(decay_rate=decay_rate, momentum=momentum)
+    checks.positive(eps=eps)
     return optax.chain(optax.scale_by_rms(decay_rate, eps), optax.trace(momentum))
 
 
 def adagrad(*, initial: float = 0.1, eps: float = 1e-7) -> Direction:
+    checks.at_least(0, initial=initial)
+    checks.positive(eps=eps)
     return optax.scale_by_rss(initial, eps)
 
 
 def adadelta(*, rho: float = 0.9, eps: float = 1e-6) -> Direction:
+    checks.share(rho=rho)
+    checks.positive(eps=eps)
     return optax.scale_by_adadelta(rho, eps)
 
 
@@ -56,7 +69,7 @@ DECOUPLED = ("adamw", "lion")
 
 def make_optimizer(
     rate: Schedule,
-    rates: Mapping[str, float],
+    rates: Mapping[str, float] = MappingProxyType({}),
     /,
     *,
     name: str = "sgd",
@@ -80,9 +93,7 @@ def make_optimizer(
     Raises:
       ValueError: a negative coefficient.
     """
-    for key, value in (("weight_decay", weight_decay), ("clip_norm", clip_norm)):
-        if value < 0:
-            raise ValueError(f"{key} is {value}; it must be at least 0")
+    checks.at_least(0, weight_decay=weight_decay, clip_norm=clip_norm)
     direction = OPTIMIZERS[name](**settings)
     decayed = optax.add_decayed_weights(weight_decay, kernels if decay == "kernels" else None)
     pair = (direction, decayed) if name in DECOUPLED else (decayed, direction)
@@ -119,7 +130,8 @@ def step(
     Raises:
       ValueError: drops that do not rise or lie beyond the end.
     """
-    steps = [round(drop * scale) for drop in drops]
+    checks.positive(factor=factor)
+    steps = [round(drop * scale) if math.isfinite(drop) else 0 for drop in drops]
     if steps != sorted(set(steps)) or any(not 0 < at < total for at in steps):
         raise ValueError(f"drops is {drops}; they must rise, between 0 and length")
     return optax.piecewise_constant_schedule(peak, dict.fromkeys(steps, factor))
@@ -127,6 +139,7 @@ def step(
 
 def cosine(total: int, scale: float, peak: float, /, *, final: float = 0.0) -> Schedule:
     """Half a cosine from the peak to `final` times the peak (Loshchilov and Hutter, 1608.03983)."""
+    checks.at_least(0, final=final)
     return optax.cosine_decay_schedule(peak, total, final)
 
 
@@ -141,8 +154,8 @@ def one_cycle(
     final: float = 0.0001,
 ) -> Schedule:
     """Up from `start` * peak over the share `rise` of training, then down to `final` * peak, by cosines."""
-    if not 0 < rise < 1:
-        raise ValueError(f"rise is {rise}; it must be between 0 and 1")
+    checks.inside(rise=rise)
+    checks.at_least(0, final=final)
     if not 0 < start <= 1:
         raise ValueError(f"start is {start}; it must be above 0 and at most 1")
     top = max(1, round(rise * total))
@@ -183,13 +196,16 @@ def make_schedule(
       ValueError: a length of less than a step, a warm-up beyond the end, a learning rate not above 0.
     """
     scale = steps_per_epoch if unit == "epochs" else 1.0
-    total, warm = round(length * scale), round(warmup * scale)
+    checks.positive(learning_rate=learning_rate)
+    checks.at_least(0, warmup_from=warmup_from)
+    if not math.isfinite(length):
+        raise ValueError(f"length is {length}; it must be finite")
+    total = round(length * scale)
     if total < 1:
         raise ValueError(f"length is {length} {unit}, less than one step; it must be longer")
-    if not learning_rate > 0:
-        raise ValueError(f"learning_rate is {learning_rate}; it must be above 0")
-    if not 0 <= warm < total:
-        raise ValueError(f"warmup is {warmup} {unit}; it must be from 0 to below length, {length}")
+    if not 0 <= warmup < length:
+        raise ValueError(f"warmup is {warmup} {unit}; it must be at least 0 and below length, {length}")
+    warm = round(warmup * scale)
     main = SCHEDULES[name](total, scale, learning_rate, **settings)
     warming = optax.linear_schedule(
         warmup_from, learning_rate if warmup_shape == "linear" else warmup_from, max(warm, 1)

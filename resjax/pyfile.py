@@ -24,7 +24,7 @@ def call(path: Path, function: str, *args: str) -> Any:
         return getattr(module, function)(*args)
     except UserError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         given = f" with the argument '{args[0]}'" if args else ""
         reason = str(error).replace("\n", " ")
         raise UserError(f"{path}{given}: {type(error).__name__}: {reason}") from error

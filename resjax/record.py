@@ -1,7 +1,7 @@
 """What a run leaves behind: its folder, the log of its metrics, and a result that says where it came from."""
 
+import contextlib
 import json
-import math
 import os
 import platform
 import subprocess
@@ -15,6 +15,7 @@ import jax
 from resjax import config as configs
 from resjax.config import Config
 from resjax.errors import FolderBusy, UserError
+from resjax.events import Events
 
 PACKAGES = ("resjax", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "ml-collections", "numpy")
 
@@ -40,10 +41,14 @@ class RunFolder:
         self._lock = filelock.FileLock(path / ".lock", blocking=False)
 
     def __enter__(self) -> "RunFolder":
-        self.path.mkdir(parents=True, exist_ok=True)
         try:
+            self.path.mkdir(parents=True, exist_ok=True)
             self._lock.acquire()
-        except filelock.Timeout as error:
+        except OSError as error:  # a filelock.Timeout is one too
+            if not isinstance(error, filelock.Timeout):
+                raise UserError(
+                    f"--workdir {self.path} cannot be written ({error.strerror}); choose another folder"
+                ) from error
             raise FolderBusy(
                 f"--workdir {self.path} is in use by another process; wait for it, or use another folder"
             ) from error
@@ -72,8 +77,19 @@ class RunFolder:
             )
 
     def result(self) -> dict[str, Any] | None:
+        """Raises UserError where there is a result that cannot be read."""
         file = self.path / "result.json"
-        return json.loads(file.read_text()) if file.exists() else None
+        if not file.exists():
+            return None
+        try:
+            found = json.loads(file.read_text())
+            if not (isinstance(found, dict) and {"metrics", "steps", "seconds"} <= found.keys()):
+                raise ValueError("it lacks metrics, steps or seconds")
+        except (ValueError, OSError) as error:
+            raise UserError(
+                f"{file} is damaged ({error}); remove it, and the run makes it anew from its last checkpoint"
+            ) from error
+        return found
 
 
 def read_config(workdir: Path) -> Config:
@@ -83,51 +99,61 @@ def read_config(workdir: Path) -> Config:
         return configs.from_json(file.read_text())
     except FileNotFoundError as error:
         raise UserError(f"--workdir {workdir} holds no run: there is no {file}") from error
-    except ValueError as error:
+    except (ValueError, OSError, UserError) as error:
         raise UserError(f"{file} is damaged ({error}); restore it or use another --workdir") from error
 
 
 class MetricsLog:
-    """metrics.jsonl, one line a report, and the same numbers as TensorBoard events (without TensorFlow).
+    """metrics.jsonl, one line a report, and the same numbers as TensorBoard events.
 
     `keep` lines stay, those of the checkpoint that the run resumes from; what a killed run wrote behind
     them is dropped, for the resumed run writes it again.
+
+    Raises:
+      UserError: lines that should stay are missing or damaged, or the disk is full.
     """
 
     def __init__(self, workdir: Path, keep: int):
-        from tensorboardX import SummaryWriter
-
         self._path = workdir / "metrics.jsonl"
         lines = self._path.read_text().splitlines(keepends=True) if self._path.exists() else []
+        try:
+            self.rows = [json.loads(line) for line in lines[:keep]]
+            if not all(isinstance(row, dict) and "step" in row for row in self.rows):
+                raise ValueError("a line is no report of a step")
+        except ValueError as error:
+            raise UserError(f"{self._path} is damaged ({error}); restore it or remove the folder") from error
         if len(lines) < keep:
             raise UserError(
                 f"{self._path} has {len(lines)} lines, but the checkpoint was made after {keep}; restore"
                 " the file or remove the folder"
             )
-        self.rows = [json.loads(line) for line in lines[:keep]]
         write_atomically(self._path, "".join(lines[:keep]))
         self._file = self._path.open("a")
-        purge = self.rows[-1]["step"] + 1 if self.rows else 0
-        self._events = SummaryWriter(str(workdir / "tensorboard"), purge_step=purge)
-
-    def write(self, step: int, values: dict[str, float]) -> None:
-        row = {"step": step, **values}
-        self.rows.append(row)
-        self._file.write(json.dumps(row) + "\n")
-        self._file.flush()
-        for name, value in values.items():
-            if math.isfinite(value):
-                self._events.add_scalar(name, value, step)
-
-    def has(self, step: int, name: str) -> bool:
-        return any(row["step"] == step and name in row for row in reversed(self.rows))
+        self._events = Events(workdir / "tensorboard", self.rows[-1]["step"] + 1 if self.rows else 0)
 
     def __enter__(self) -> "MetricsLog":
         return self
 
     def __exit__(self, *_: Any) -> None:
-        self._file.close()
         self._events.close()
+        with contextlib.suppress(OSError):  # a full disk has been told by `write`
+            self._file.close()
+
+    def write(self, step: int, values: dict[str, float]) -> None:
+        row = {"step": step, **values}
+        try:
+            self._file.write(json.dumps(row) + "\n")
+            self._file.flush()
+            self._events.write(step, values)
+        except OSError as error:
+            raise UserError(
+                f"{self._path} cannot be written ({error.strerror}); make room, then start again: the run"
+                " goes on from its last checkpoint"
+            ) from error
+        self.rows.append(row)
+
+    def has(self, step: int, name: str) -> bool:
+        return any(row["step"] == step and name in row for row in reversed(self.rows))
 
 
 def provenance() -> dict[str, Any]:

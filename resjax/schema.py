@@ -66,12 +66,15 @@ def complete(config: Config) -> Config:
     for key in sorted(unknown):
         raise UserError(f"config.{key} is not a section{did_you_mean(key, [*SECTIONS, 'seed', 'heads'])}")
     full = ConfigDict({"seed": config.get("seed", 0)})
-    _check_type("seed", full.seed, int)
+    seed: Any = full.seed
+    _check_type("seed", seed, int)
+    if not 0 <= seed < 2**32:
+        raise UserError(f"config.seed is {seed}; it must be from 0 to {2**32 - 1}")
     for name, section in SECTIONS.items():
         full[name] = _complete_section(name, section, config.get(name, ConfigDict()))
     heads = config.get("heads", ())
     if not isinstance(heads, tuple):
-        raise UserError(f"config.heads is {heads!r}; it must be a tuple of dictionaries")
+        raise UserError(f"config.heads is of type {type(heads).__name__}; it must be a tuple of dictionaries")
     full.heads = tuple(_complete_section(f"heads[{i}]", HEAD, head) for i, head in enumerate(heads))
     full.lock()
     return full
@@ -94,7 +97,7 @@ def _complete_section(name: str, section: Section, given: Any) -> ConfigDict:
     for key, (hint, default) in known.items():
         value = given.get(key, default)
         if value is inspect.Parameter.empty:
-            raise UserError(f"config.{name}.{key} is missing; it must be {_describe(hint)}")
+            raise UserError(f"config.{name}.{key} is missing; it must be {describe(hint)}")
         _check_type(f"{name}.{key}", value, hint)
         full[key] = _as_float(value, hint)
     return full
@@ -111,23 +114,29 @@ def _as_float(value: Any, hint: Any) -> Any:
 
 def _check_type(key: str, value: Any, hint: Any) -> None:
     wrong_bool = isinstance(value, bool) and hint in (int, float)
-    if wrong_bool or not is_bearable(value, hint, conf=_NUMERIC_TOWER):
-        raise UserError(f"config.{key} is {value!r}; it must be {_describe(hint)}")
+    wrong = wrong_bool or not is_bearable(value, hint, conf=_NUMERIC_TOWER)
+    if not wrong and isinstance(value, tuple):  # beartype looks at one item, chosen at random
+        wrong = not all(is_bearable(item, typing.get_args(hint)[0], conf=_NUMERIC_TOWER) for item in value)
+    if wrong:
+        raise UserError(f"config.{key} is {value!r}; it must be {describe(hint)}")
 
 
-def _describe(hint: Any) -> str:
+def describe(hint: Any) -> str:
     if typing.get_origin(hint) is typing.Literal:
         return "one of " + ", ".join(repr(choice) for choice in typing.get_args(hint))
     names = {int: "a whole number", float: "a number", bool: "True or False", str: "a text"}
+    names |= {tuple[float, ...]: "a tuple of numbers", tuple: "a tuple"}
     return names.get(hint, f"of type {hint}")
 
 
-def rename(name: str, section: Config, chosen: str) -> None:
-    """Sets `section.name`, dropping the keys that only the former choice had."""
+def rename(name: str, config: Config, chosen: str) -> None:
+    """Sets `config.NAME.name`, dropping the keys that only the former choice had."""
     known = SECTIONS.get(name)
-    if known is None or not known.choices or chosen not in known.choices:
+    if known is None or chosen not in known.choices:
         return  # `complete` says what is wrong
-    stale = known.keys(section.get("name")).keys() - known.keys(chosen).keys()
+    section = config[name] = config.get(name, ConfigDict())
+    _, default = known.keys(None).get("name", (str, None))
+    stale = known.keys(section.get("name", default)).keys() - known.keys(chosen).keys()
     for key in stale & set(section):
         del section[key]
     section["name"] = chosen

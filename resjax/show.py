@@ -92,7 +92,8 @@ def show(config: Config) -> None:
     image_shape, classes = sources.describe(**config.data.to_dict())
     net = build_net(config, image_shape, classes)
     found = summarize(net, image_shape)
-    console = Console(soft_wrap=True)
+    # As wide as the tables need: Rich would cut names and numbers to the terminal's width, or a pipe's 80.
+    console = Console(soft_wrap=True, width=10_000)
     table = Table(
         "layer", "kind", title=f"{config.model.name}, input {_shape(image_shape)}, {classes} classes"
     )

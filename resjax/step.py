@@ -120,7 +120,7 @@ def train_step(
         collections=collections,
         opt_state=opt_state,
         ema=ema,
-        metrics=metric.merge(state.metrics, metric.measure(outputs, labels, objective.losses)),
+        metrics=metric.merge(state.metrics, metric.measure(outputs, labels, losses=objective.losses)),
         diverged_at=jnp.where(bad_now, state.step, state.diverged_at),
     )
 
@@ -166,6 +166,6 @@ def make_eval_step(net: Net, objective: Objective) -> Callable[..., Metrics]:
     ) -> Metrics:
         inputs = data.pipeline.evaluate(data.images[index])
         outputs: Any = net.apply(variables, inputs, train=False)
-        return metric.merge(sums, metric.measure(outputs, data.labels[index], objective.losses, mask))
+        return metric.merge(sums, metric.measure(outputs, data.labels[index], mask, losses=objective.losses))
 
     return jax.jit(evaluate)

@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from resjax import config as configs
-from resjax import figure, pyfile, render
+from resjax import figure, job, pyfile, render
 from resjax.config import Config
 from resjax.errors import Diverged, FolderBusy, UserError, did_you_mean
+from resjax.metrics import metric_names
+from resjax.models.heads import MAIN
 from resjax.progress import Display
 from resjax.record import provenance, write_atomically
 from resjax.train import train
@@ -67,13 +69,19 @@ class Table:
     def __post_init__(self) -> None:
         labels = [row.label for row in self.rows]
         slugs = [row.slug for row in self.rows]
-        if not self.rows or len(set(slugs)) < len(slugs):
+        if not self.rows or not all(slugs) or len(set(slugs)) < len(slugs):
             raise ValueError(f"rows are {labels}; there must be one at least, each with a label of its own")
-        if not self.seeds or len(set(self.seeds)) < len(self.seeds):
-            raise ValueError(f"seeds is {self.seeds}; it must hold at least one seed, and none twice")
-        for label in (label for pair in self.contrasts for label in pair):
-            if label not in labels:
-                raise ValueError(f"contrasts name the row '{label}'{did_you_mean(label, labels)}")
+        whole = all(isinstance(seed, int) and seed >= 0 for seed in self.seeds)
+        if not self.seeds or not whole or len(set(self.seeds)) < len(self.seeds):
+            raise ValueError(
+                f"seeds is {self.seeds}; it must hold whole numbers from 0, at least one and none twice"
+            )
+        for pair in self.contrasts:
+            if not isinstance(pair, tuple) or len(pair) != 2:
+                raise ValueError(f"contrasts has {pair}; each must be a row and its control")
+            for label in pair:
+                if label not in labels:
+                    raise ValueError(f"contrasts name the row '{label}'{did_you_mean(label, labels)}")
 
     def results(self, file: Path) -> Path:
         return (file.parent / "results" if self.keep_records else Path("runs") / "results") / self.name
@@ -107,7 +115,17 @@ def cells(table: Table, file: Path) -> Iterator[Cell]:
             spec = f"{os.path.relpath(file.parent / path)}{colon}{arg}"
             values = {**row.overrides, "seed": seed}
             overrides = [f"--config.{key}={value}" for key, value in values.items()]
-            yield Cell(row, seed, configs.load(spec, overrides), ("--config", spec, *overrides))
+            config = configs.load(spec, overrides)
+            _check_metric(table.metric, config)
+            yield Cell(row, seed, config, ("--config", spec, *overrides))
+
+
+def _check_metric(metric: str, config: Config) -> None:
+    splits = ("train", "test", "validation") if config.data.holdout else ("train", "test")
+    names = metric_names([MAIN, *(head.name for head in config.heads)])
+    known = [f"{split}/{name}" for split in splits for name in names]
+    if metric not in known:
+        raise UserError(f"a table's metric is '{metric}'{did_you_mean(metric, known)}")
 
 
 def run(
@@ -134,6 +152,8 @@ def run(
     wanted = [
         cell for cell in cells(table, file) if row in (None, cell.row.label) and seed in (None, cell.seed)
     ]
+    for cell in wanted:  # all of them before the first one runs
+        job.check(cell.config)
     missing = [cell for cell in wanted if not _is_recorded(results / cell.record_name, cell)]
     display.say(f"{table.name}: {len(wanted) - len(missing)} cells recorded, {len(missing)} to run")
     with display, display.task(table.name, len(missing)) as update:

@@ -63,7 +63,7 @@ def test_the_step_is_traced_once(tiny: Config, tmp_path: Path, monkeypatch: pyte
         return train_step(*args, **kwargs)
 
     def counted_measure(*args: Any, **kwargs: Any) -> Any:
-        calls["eval"] += len(args) == 4  # with a mask: an evaluation
+        calls["eval"] += len(args) == 3  # with a mask: an evaluation
         return make_eval_step(*args, **kwargs)
 
     monkeypatch.setattr(step, "train_step", counted_step)

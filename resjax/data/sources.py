@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int64, UInt8
 
+from resjax import checks
 from resjax.errors import UserError
 
 Images = UInt8[np.ndarray, "n h w c"]
@@ -78,6 +79,7 @@ def load(
       ValueError: an impossible name, size or holdout.
     """
     kind, rest = _parse(name, image_size)
+    checks.at_least(0, holdout_seed=holdout_seed)
     train, test, classes = _read(kind, rest, directory, image_size)
     if not 0 <= holdout < len(train):
         raise ValueError(f"holdout is {holdout}; it must be from 0 to {len(train) - 1}, for {name}")
@@ -114,7 +116,7 @@ def _read(kind: str, rest: str, directory: str, image_size: int) -> tuple[Split,
         train, test, classes = *_digits(), 10
     elif kind == "npz":
         train, test = (_npz(Path(f"{rest}-{split}.npz")) for split in ("train", "test"))
-        classes = int(train.labels.max()) + 1
+        classes = _count_classes(train.labels, f"{rest}-train.npz")
     else:
         from resjax.data import tfds_source  # keeps tensorflow-datasets out of every other run
 
@@ -145,7 +147,10 @@ def _npz(path: Path) -> Split:
     if not path.is_file():
         raise UserError(f"there is no file {path}; npz:PREFIX reads PREFIX-train.npz and PREFIX-test.npz")
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with path.open("rb") as file:  # numpy leaves the file open where it is damaged
+            arrays = np.load(file, allow_pickle=False)
+            if not isinstance(arrays, np.lib.npyio.NpzFile):
+                raise ValueError("one array, not an archive of arrays")
             missing = {"image", "label"} - set(arrays.files)
             if missing:
                 raise UserError(f"{path} has the keys {arrays.files}; it must have 'image' and 'label'")
@@ -165,6 +170,19 @@ def _npz(path: Path) -> Split:
             f" ({len(images)},), one for each image"
         )
     return Split(images, labels.astype(np.int64))
+
+
+def _count_classes(labels: Labels, file: str) -> int:
+    """-> how many classes there are; a gap in the labels is a mistake, and may mean a billion classes."""
+    found = np.unique(labels)
+    gaps = np.flatnonzero(found != np.arange(len(found)))
+    if len(gaps):
+        first = int(gaps[0])
+        raise UserError(
+            f"{file}: the labels are {found[0]} to {found[-1]}, {len(found)} different ones, but none is"
+            f" {first}; they must be 0, 1, 2, ... without a gap"
+        )
+    return len(found)
 
 
 def _check_labels(split: Split, classes: int, name: str, split_name: str) -> None:

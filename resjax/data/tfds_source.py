@@ -38,10 +38,12 @@ def read(name: str, directory: str, image_size: int) -> tuple[Split, Split, int]
             f" no random access; run '{prepare} --overwrite' to make array_record files"
         )
     splits = builder.info.splits
-    test = next((split for split in ("test", "validation") if split in splits), None)
-    if test is None or "train" not in splits:
-        raise UserError(f"tfds:{name} has the splits {list(splits)}; it must have train and test")
     image, label = _keys(name, builder.info.features)
+    test = _test_split(builder, label)
+    if test is None or "train" not in splits:
+        raise UserError(
+            f"tfds:{name} has the splits {list(splits)}; it must have train and a labelled test or validation"
+        )
     shape = _shape(name, builder.info.features[image].shape, image_size)
     size = sum(splits[split].num_examples for split in ("train", test)) * int(np.prod(shape))
     if size > LARGEST:
@@ -94,6 +96,15 @@ def _builder(name: str, directory: str, overwrite: bool = False, **settings: Any
     return builder
 
 
+def _test_split(builder: Any, label: str) -> str | None:
+    """-> `test`, or `validation` where the labels of test are secret: tfds gives all of them as -1."""
+    for split in (split for split in ("test", "validation") if split in builder.info.splits):
+        source = builder.as_data_source(split=split)
+        if len(source) and _example(source, builder.data_dir, 0)[label] >= 0:
+            return split
+    return None
+
+
 def _keys(name: str, features: Any) -> tuple[str, str]:
     """-> the keys of the one image and of its class label."""
     import tensorflow_datasets as tfds
@@ -136,11 +147,13 @@ def _centre_square(image: np.ndarray, size: int) -> np.ndarray:
     """Resizes the shorter side to `size`, bilinearly with antialiasing, and cuts out the middle."""
     from PIL import Image
 
-    picture = Image.fromarray(image)
+    picture = Image.fromarray(image if image.shape[-1] == 3 else image[..., 0])
     side = min(picture.size)
     left, top = ((length - side) // 2 for length in picture.size)
     box = (left, top, left + side, top + side)
-    return np.asarray(picture.resize((size, size), Image.Resampling.BILINEAR, box=box))
+    return np.asarray(picture.resize((size, size), Image.Resampling.BILINEAR, box=box)).reshape(
+        size, size, -1
+    )
 
 
 def _example(source: Any, folder: Any, index: int) -> Any:

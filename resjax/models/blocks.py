@@ -15,10 +15,13 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from resjax import checks
+
 Layer = Callable[..., nn.Module]  # takes `name`
 Order = Literal["original", "preactivation"]
 Init = Literal["he_fan_out", "he_fan_in", "glorot", "lecun"]
 NormKind = Literal["batch", "group", "none"]
+GROUP = 8  # channels that group norm takes together
 ShortcutOption = Literal["A", "B", "C"]
 Dtype = Literal["float32", "bfloat16"]
 
@@ -43,7 +46,6 @@ class Layers:
       norm_momentum: the running statistics keep this share of themselves at each step (Torch: 1 - momentum).
       dtype: of the computation; statistics of norms are float32 at least.
       param_dtype: of the stored parameters.
-      train: whether norms use and update the statistics of the batch; set by the net, not by a config.
     """
 
     init: Init = "he_fan_out"
@@ -52,18 +54,20 @@ class Layers:
     norm_epsilon: float = 1e-5
     dtype: Dtype = "float32"
     param_dtype: Dtype = "float32"
-    train: bool = dataclasses.field(default=False, init=False)
 
     def __post_init__(self) -> None:
-        if not 0 <= self.norm_momentum < 1:
-            raise ValueError(f"norm_momentum is {self.norm_momentum}; it must be from 0 to below 1")
-        if not self.norm_epsilon > 0:
-            raise ValueError(f"norm_epsilon is {self.norm_epsilon}; it must be above 0")
+        checks.share(norm_momentum=self.norm_momentum)
+        checks.positive(norm_epsilon=self.norm_epsilon)
 
-    def bind(self, train: bool) -> "Layers":
-        bound = dataclasses.replace(self)
-        object.__setattr__(bound, "train", train)
-        return bound
+    def bind(self, train: bool) -> "BoundLayers":
+        return BoundLayers(**dataclasses.asdict(self), train=train)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class BoundLayers(Layers):
+    """The layers themselves; in training, norms use and update the statistics of the batch."""
+
+    train: bool
 
     def _types(self) -> dict[str, Any]:
         return {"dtype": jnp.dtype(self.dtype), "param_dtype": jnp.dtype(self.param_dtype)}
@@ -94,7 +98,7 @@ class Layers:
         if self.norm == "none":
             return lambda x: x
         if self.norm == "group":
-            return nn.GroupNorm(None, group_size=8, epsilon=self.norm_epsilon, name=name, **self._types())
+            return partial(self._group_norm, name)
         return nn.BatchNorm(
             use_running_average=not self.train,
             momentum=self.norm_momentum,
@@ -102,6 +106,14 @@ class Layers:
             name=name,
             **self._types(),
         )
+
+    def _group_norm(self, name: str, x: Array) -> Array:
+        if x.shape[-1] % GROUP:
+            raise ValueError(
+                f"norm is 'group', in groups of {GROUP} channels, but a layer has {x.shape[-1]};"
+                f" choose a width that {GROUP} divides"
+            )
+        return nn.GroupNorm(None, GROUP, self.norm_epsilon, name=name, **self._types())(x)
 
 
 class PadShortcut(nn.Module):
@@ -119,7 +131,7 @@ class ProjectionShortcut(nn.Module):
     """Options B and C: a 1 x 1 convolution, with a norm behind it in the original order."""
 
     features: int
-    layers: Layers
+    layers: BoundLayers
     stride: int = 1
     normed: bool = True
 
@@ -143,7 +155,7 @@ class OriginalUnit(nn.Module):
     """
 
     branch: tuple[tuple[str, Layer], ...]
-    layers: Layers
+    layers: BoundLayers
     shortcut: nn.Module | None
 
     @nn.compact
@@ -164,7 +176,7 @@ class PreactivationUnit(nn.Module):
     """
 
     branch: tuple[tuple[str, Layer], ...]
-    layers: Layers
+    layers: BoundLayers
     shortcut: nn.Module | None
     shared: bool = False
 

@@ -6,6 +6,7 @@ from typing import Literal
 import flax.linen as nn
 from jaxtyping import Array, Float
 
+from resjax import checks
 from resjax.models.blocks import Layers
 from resjax.models.endpoints import Endpoints
 
@@ -33,7 +34,7 @@ class DSN(nn.Module):
     @nn.compact
     def __call__(
         self, x: Float[Array, "b h w c"], *, train: bool, cut: Collection[str] = ()
-    ) -> tuple[Float[Array, "b k"], Endpoints]:
+    ) -> tuple[Float[Array, "b k"], dict[str, Array]]:
         """-> logits, and the endpoints `conv1`, `conv2`, `conv3`."""
         layers, endpoints = self.layers.bind(train), Endpoints(cut)
         x = x.astype(layers.dtype)
@@ -46,7 +47,7 @@ class DSN(nn.Module):
             x = nn.relu(endpoints.mark(f"conv{number}", x))
             x = nn.relu(layers.conv(second, 1)(name=f"conv{number}_mix1")(x))
             x = layers.conv(third, 1)(name=f"conv{number}_mix2")(x)
-        return x.mean((1, 2)), endpoints
+        return x.mean((1, 2)), dict(endpoints)
 
 
 def dsn(
@@ -59,6 +60,5 @@ def dsn(
     """
     if layers.norm != "none":
         raise ValueError(f"norm is {layers.norm!r}; this net has none: 'none'")
-    if not 0 <= dropout < 1:
-        raise ValueError(f"dropout is {dropout}; it must be from 0 to below 1")
+    checks.share(dropout=dropout)
     return DSN(classes, GROUPS[trunk], dropout, layers)

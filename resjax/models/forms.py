@@ -12,6 +12,7 @@ import flax.linen as nn
 import jax
 from jaxtyping import Array, Float
 
+from resjax import checks
 from resjax.models.blocks import CLASSIFIER_INIT, INITIALIZERS
 
 HE = INITIALIZERS["he_fan_in"]
@@ -111,22 +112,15 @@ def googlenet(
     classes: int, /, *, filters: int = 128, hidden: int = 1024, dropout: float = 0.7, batch_norm: bool = False
 ) -> nn.Module:
     """Raises ValueError where a width is below 1 or the dropout not from 0 to below 1."""
-    _at_least_one(filters=filters, hidden=hidden)
-    if not 0 <= dropout < 1:
-        raise ValueError(f"dropout is {dropout}; it must be from 0 to below 1")
+    checks.at_least(1, filters=filters, hidden=hidden)
+    checks.share(dropout=dropout)
     return GoogLeNetHead(classes, filters, hidden, dropout, batch_norm, parent=None)
 
 
 def conv(classes: int, /, *, filters: int = 128, hidden: int = 256) -> nn.Module:
     """Raises ValueError where a width is below 1."""
-    _at_least_one(filters=filters, hidden=hidden)
+    checks.at_least(1, filters=filters, hidden=hidden)
     return ConvHead(classes, filters, hidden, parent=None)
-
-
-def _at_least_one(**sizes: int) -> None:
-    for key, value in sizes.items():
-        if value < 1:
-            raise ValueError(f"{key} is {value}; it must be at least 1")
 
 
 FORMS: Mapping[str, Callable[..., nn.Module]] = MappingProxyType(

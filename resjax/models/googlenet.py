@@ -8,7 +8,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from resjax.models.blocks import Layers
+from resjax import checks
+from resjax.models.blocks import BoundLayers, Layers
 from resjax.models.endpoints import Endpoints
 
 # (1x1, 3x3 reduce, 3x3, 5x5 reduce, 5x5, pool projection): the columns of table 1.
@@ -31,7 +32,7 @@ class Inception(nn.Module):
 
     widths: tuple[int, int, int, int, int, int]
     kernel5: int
-    layers: Layers
+    layers: BoundLayers
 
     @nn.compact
     def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b h w d"]:
@@ -68,7 +69,7 @@ class GoogLeNet(nn.Module):
     @nn.compact
     def __call__(
         self, x: Float[Array, "b h w c"], *, train: bool, cut: Collection[str] = ()
-    ) -> tuple[Float[Array, "b k"], Endpoints]:
+    ) -> tuple[Float[Array, "b k"], dict[str, Array]]:
         """-> logits, and the outputs of the stem and of every module by name: `inception4a` and so on."""
         layers, endpoints = self.layers.bind(train), Endpoints(cut)
         x = endpoints.mark("stem", self._stem(x.astype(layers.dtype), layers))
@@ -77,9 +78,9 @@ class GoogLeNet(nn.Module):
             module = Inception(widths, self.kernel5, layers, name=f"inception{name}")
             x = endpoints.mark(f"inception{name}", module(x))
         x = nn.Dropout(self.dropout, deterministic=not train)(x.mean((1, 2)))
-        return layers.classifier(self.classes)(name="classifier")(x), endpoints
+        return layers.classifier(self.classes)(name="classifier")(x), dict(endpoints)
 
-    def _stem(self, x: Array, layers: Layers) -> Array:
+    def _stem(self, x: Array, layers: BoundLayers) -> Array:
         if self.stem == "cifar":
             return _conv_relu(x, layers, 192, 3, "stem_conv")
         x = _halve(_conv_relu(x, layers, 64, 7, "stem_conv1", stride=2))
@@ -88,7 +89,9 @@ class GoogLeNet(nn.Module):
         return local_response(x) if self.local_norm else x
 
 
-def _conv_relu(x: Array, layers: Layers, features: int, kernel: int, name: str, stride: int = 1) -> Array:
+def _conv_relu(
+    x: Array, layers: BoundLayers, features: int, kernel: int, name: str, stride: int = 1
+) -> Array:
     x = layers.conv(features, kernel, stride)(name=name)(x)
     return nn.relu(layers.normalize(f"{name}_norm")(x))
 
@@ -127,6 +130,5 @@ def googlenet(
     Raises:
       ValueError: a dropout that is not from 0 to below 1.
     """
-    if not 0 <= dropout < 1:
-        raise ValueError(f"dropout is {dropout}; it must be from 0 to below 1")
+    checks.share(dropout=dropout)
     return GoogLeNet(classes, stem, dropout, local_norm, 3 if five_as_three else 5, layers)

@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from resjax import checks
 from resjax.errors import did_you_mean
 
 MAIN = "main"  # the name of the trunk's own logits among the outputs
@@ -49,9 +50,7 @@ class Head:
     isolate: bool = False
 
     def __post_init__(self) -> None:
-        for key in ("gamma", "weight", "discard_at", "rate"):
-            if getattr(self, key) < 0:
-                raise ValueError(f"{key} is {getattr(self, key)}; it must be at least 0")
+        checks.at_least(0, gamma=self.gamma, weight=self.weight, discard_at=self.discard_at, rate=self.rate)
 
 
 class Net(nn.Module):
@@ -76,7 +75,7 @@ class Net(nn.Module):
           ValueError: a head's endpoint does not exist, or its form cannot read it.
         """
         cut = tuple(head.endpoint for head, _ in self.heads if head.isolate)
-        logits, endpoints = self.trunk(x, train=train, cut=cut)
+        logits, endpoints = self.trunk(x, train=train, **({"cut": cut} if cut else {}))
         outputs = {MAIN: logits}
         for head, module in self.heads:
             if head.endpoint not in endpoints:

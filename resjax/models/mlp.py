@@ -5,7 +5,9 @@ from collections.abc import Collection
 import flax.linen as nn
 from jaxtyping import Array, Float
 
+from resjax import checks
 from resjax.models.blocks import (
+    BoundLayers,
     IdentityShortcut,
     Layers,
     Order,
@@ -28,7 +30,7 @@ class ResidualMLP(nn.Module):
     @nn.compact
     def __call__(
         self, x: Float[Array, "b h w c"], *, train: bool, cut: Collection[str] = ()
-    ) -> tuple[Float[Array, "b k"], Endpoints]:
+    ) -> tuple[Float[Array, "b k"], dict[str, Array]]:
         """-> logits, and the outputs of the first layer and of every unit by name."""
         layers = self.layers.bind(train)
         x = x.reshape(len(x), -1).astype(layers.dtype)
@@ -42,9 +44,9 @@ class ResidualMLP(nn.Module):
             x = endpoints.mark(name, self._unit(x, layers, number == 1, name))
         if self.order == "preactivation":
             x = nn.relu(layers.normalize("final_norm")(x))
-        return layers.classifier(self.classes)(name="classifier")(x), endpoints
+        return layers.classifier(self.classes)(name="classifier")(x), dict(endpoints)
 
-    def _unit(self, x: Array, layers: Layers, first: bool, name: str) -> Array:
+    def _unit(self, x: Array, layers: BoundLayers, first: bool, name: str) -> Array:
         branch = tuple((f"dense{i}", layers.dense(self.width)) for i in (1, 2))
         shortcut = IdentityShortcut(parent=None) if self.skip else None
         if self.order == "original":
@@ -70,6 +72,5 @@ def residual_mlp(
     if depth < 4 or depth % 2:
         near = max(4, depth + depth % 2)
         raise ValueError(f"depth is {depth}; it must be even and at least 4, such as {near}")
-    if width < 1:
-        raise ValueError(f"width is {width}; it must be at least 1")
+    checks.at_least(1, width=width)
     return ResidualMLP(classes, (depth - 2) // 2, width, order, skip, layers)

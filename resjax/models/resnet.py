@@ -9,7 +9,9 @@ from typing import Any, Literal
 import flax.linen as nn
 from jaxtyping import Array, Float
 
+from resjax import checks
 from resjax.models.blocks import (
+    BoundLayers,
     IdentityShortcut,
     Layer,
     Layers,
@@ -58,7 +60,7 @@ class ResNet(nn.Module):
     @nn.compact
     def __call__(
         self, x: Float[Array, "b h w c"], *, train: bool, cut: Collection[str] = ()
-    ) -> tuple[Float[Array, "b k"], Endpoints]:
+    ) -> tuple[Float[Array, "b k"], dict[str, Array]]:
         """-> logits, and the outputs of the stem and of every unit by name."""
         layers = self.layers.bind(train)
         endpoints = Endpoints(cut)
@@ -71,9 +73,9 @@ class ResNet(nn.Module):
         if self.order == "preactivation":
             x = nn.relu(layers.normalize("final_norm")(x))
         x = x.mean((1, 2))
-        return layers.classifier(self.classes)(name="classifier")(x), endpoints
+        return layers.classifier(self.classes)(name="classifier")(x), dict(endpoints)
 
-    def _stem(self, x: Array, layers: Layers) -> Array:
+    def _stem(self, x: Array, layers: BoundLayers) -> Array:
         width = self.stage_features[0]
         kernel, stride = (7, 2) if self.stem == "imagenet" else (3, 1)
         x = layers.conv(width, kernel, stride)(name="stem_conv")(x)
@@ -84,7 +86,9 @@ class ResNet(nn.Module):
             x = nn.max_pool(x, (3, 3), (2, 2), padding)
         return x
 
-    def _unit(self, x: Array, features: int, stride: int, layers: Layers, first: bool, name: str) -> Array:
+    def _unit(
+        self, x: Array, features: int, stride: int, layers: BoundLayers, first: bool, name: str
+    ) -> Array:
         branch, out = self._branch(features, stride, layers)
         shortcut = self._shortcut(x.shape[-1], out, stride, layers) if self.skip else None
         if self.order == "original":
@@ -92,7 +96,7 @@ class ResNet(nn.Module):
         return PreactivationUnit(branch, layers, shortcut, shared=first, name=name)(x)
 
     def _branch(
-        self, features: int, stride: int, layers: Layers
+        self, features: int, stride: int, layers: BoundLayers
     ) -> tuple[tuple[tuple[str, Layer], ...], int]:
         """-> named layers, and how many features they put out."""
         conv = layers.conv
@@ -102,7 +106,7 @@ class ResNet(nn.Module):
         convs = (conv(features, 1, first), conv(features, 3, second), conv(4 * features, 1))
         return tuple((f"conv{i}", layer) for i, layer in enumerate(convs, 1)), 4 * features
 
-    def _shortcut(self, features_in: int, features: int, stride: int, layers: Layers) -> nn.Module:
+    def _shortcut(self, features_in: int, features: int, stride: int, layers: BoundLayers) -> nn.Module:
         """Option A pads, B projects where the shape changes, C projects everywhere.
 
         `parent=None` leaves the module to the unit that receives it, so its parameters lie there.
@@ -140,7 +144,7 @@ def cifar_resnet(
     if depth != per_unit * n + 2:
         near = f"{per_unit * n + 2}" if depth < 2 else f"{per_unit * n + 2} or {per_unit * (n + 1) + 2}"
         raise ValueError(f"depth is {depth}; {block} units need {per_unit}n + 2, such as {near}")
-    _at_least_one("width", width)
+    checks.at_least(1, width=width)
     return ResNet(
         classes, (n, n, n), (width, 2 * width, 4 * width), block, stride_in, order, shortcut, skip, stem,
         layers,
@@ -167,15 +171,10 @@ def imagenet_resnet(
     """
     if depth not in IMAGENET_STAGES:
         raise ValueError(f"depth is {depth}; it must be one of {', '.join(map(str, IMAGENET_STAGES))}")
-    _at_least_one("width", width)
+    checks.at_least(1, width=width)
     block, sizes = IMAGENET_STAGES[depth]
     features = tuple(width * 2**stage for stage in range(4))
     return ResNet(
         classes, sizes, features, block, stride_in, order, shortcut, skip, stem,
         layers,
     )  # fmt: skip
-
-
-def _at_least_one(key: str, value: int) -> None:
-    if value < 1:
-        raise ValueError(f"{key} is {value}; it must be at least 1")

@@ -1,0 +1,61 @@
+"""What `resjax VERB --help` says."""
+
+OVERRIDES = """\
+Any key of the config can be overridden, in ml_collections' way, as often as you like:
+  --config.model.depth=56  --config.schedule.drops="(80,120)"  --config.heads[0].weight=0.1
+A config file may take an argument after a colon: --config configs/cifar10_resnet.py:56
+"""
+
+TRAIN = f"""\
+Trains the net that a config describes, in a folder of its own.
+
+{OVERRIDES}
+The folder receives config.json, metrics.jsonl, TensorBoard events, checkpoints and, at the end,
+result.json. If the run is stopped or killed, the same command goes on where the last checkpoint was
+made, to the same bits. Ctrl-C and SIGTERM save first and exit with code 75.
+
+examples:
+  resjax train --config configs/digits.py --workdir runs/digits
+  resjax train --config configs/cifar10_resnet.py --workdir runs/r56 --config.model.depth=56
+"""
+
+EVAL = f"""\
+Evaluates a run's checkpoint on every example of a split, each counted once.
+
+Without --config, the run's own config is used.
+{OVERRIDES}
+examples:
+  resjax eval --workdir runs/digits
+  resjax eval --workdir runs/r56 --split train --checkpoint best
+"""
+
+TABLE = """\
+Runs the cells of a table that are missing, then prints the table and writes it as .md, .csv and .png.
+
+A table is a Python file with get_table(): rows of configs, each run with several seeds. Every cell
+leaves a record (.json) in the table's folder of results; a cell whose record is there is not run again,
+and a cell that was stopped goes on where it was.
+
+examples:
+  resjax table experiments/quickstart.py
+  resjax table experiments/quickstart.py --row "plain 8" --seed 0
+  resjax table experiments/quickstart.py --render
+"""
+
+SHOW = f"""\
+Prints every layer of a config's net: output shape, parameters, multiply-adds; and the endpoints that
+an auxiliary head can attach to. Nothing is trained, and the data set need not be on this machine.
+
+{OVERRIDES}
+examples:
+  resjax show --config configs/cifar10_resnet.py
+  resjax show --config configs/imagenet_resnet.py:50 --config.model.skip=False
+"""
+
+PREPARE = """\
+Downloads a data set with tensorflow-datasets and stores it as array_record files, which training then
+reads without TensorFlow. Some data sets need TensorFlow here: pip install 'resjax[prepare]'.
+
+example:
+  resjax prepare tfds:cifar10
+"""

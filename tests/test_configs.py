@@ -1,0 +1,90 @@
+"""Every file in configs/ is a sound recipe: it loads, explains itself, and its net is built without data."""
+
+import ast
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from resjax import config as configs
+from resjax import job as jobs
+from resjax import optim
+from resjax.__main__ import main
+from resjax.data import sources
+from resjax.show import summarize
+
+FOLDER = Path(__file__).parent.parent / "configs"
+FILES = sorted(FOLDER.glob("*.py"))
+# Another depth for each, and the parameters of the net: a file that is not named here fails.
+OTHER = {
+    "cifar10_resnet.py": ("56", 853_018),
+    "digits.py": ("8", 30_218),
+    "imagenet_resnet.py": ("18", 11_689_512),
+    "mnist_resnet.py": ("14", 172_218),
+}
+
+
+@pytest.fixture(params=FILES, ids=lambda file: file.stem)
+def file(request: pytest.FixtureRequest) -> Path:
+    return request.param
+
+
+def test_there_is_a_depth_for_each() -> None:
+    assert [file.name for file in FILES] == sorted(OTHER)
+
+
+def test_it_says_what_it_is_and_which_command_runs_it(file: Path) -> None:
+    text = ast.get_docstring(ast.parse(file.read_text())) or ""
+    assert f"resjax train --config configs/{file.name}" in text
+    assert "--workdir runs/" in text
+
+
+def test_it_is_completed_and_needs_no_more(file: Path) -> None:
+    config = configs.load(str(file))
+    assert configs.difference(configs.from_json(configs.to_json(config)), config) == {}
+
+
+def test_its_net_is_built_without_the_data(file: Path, tmp_path: Path) -> None:
+    config = configs.load(str(file), [f"--config.data.directory={tmp_path}"])
+    shape, classes = sources.describe(**config.data.to_dict())
+    net = jobs.build_net(config, shape, classes)
+    assert net.output_names == ["main"]
+    assert summarize(net, shape).layers[-1].shape == (classes,)
+    assert not list(tmp_path.iterdir())
+
+
+def test_its_learning_rate_reaches_the_peak_and_falls(file: Path) -> None:
+    config = configs.load(str(file))
+    rate, total = optim.make_schedule(390.625, **config.schedule.to_dict())
+    rates = rate(np.arange(total))
+    assert float(rates.max()) == pytest.approx(config.schedule.learning_rate, rel=1e-5)
+    assert float(rates[-1]) < 0.1 * float(rates.max())
+
+
+def test_its_argument_is_the_depth(file: Path) -> None:
+    depth, parameters = OTHER[file.name]
+    config = configs.load(f"{file}:{depth}")
+    assert config.model.depth == int(depth) != configs.load(str(file)).model.depth
+    shape, classes = sources.describe(**config.data.to_dict())
+    assert summarize(jobs.build_net(config, shape, classes), shape).parameters == parameters
+
+
+@pytest.mark.parametrize("argument", ["deep", "2.5"])
+def test_a_bad_argument_gives_one_sentence(
+    file: Path, argument: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["show", "--config", f"{file}:{argument}"]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("resjax: ")
+    assert said.count("\n") == 1
+    assert str(file) in said
+    assert f"'{argument}'" in said
+
+
+def test_a_depth_that_the_family_lacks_gives_one_sentence(
+    file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["show", "--config", f"{file}:3"]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("resjax: config.model.depth is 3; ")
+    assert said.count("\n") == 1

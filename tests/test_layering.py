@@ -1,0 +1,156 @@
+"""Who may import whom, one way only; read from the source, nothing is imported here."""
+
+import ast
+import graphlib
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+# From the bottom up. A module imports from its own row and the rows above it on this page.
+LAYERS = (
+    ("__init__", "errors", "backend", "checks", "usage"),
+    ("pyfile",),
+    ("data.__init__", "data.sources", "data.tfds_source", "data.batches", "data.augment"),
+    ("models.blocks", "models.endpoints"),
+    ("models.mlp", "models.resnet", "models.googlenet", "models.dsn", "models.forms", "models.heads"),
+    ("models.__init__",),
+    ("losses", "optim", "weights"),
+    ("loop",),
+    ("metrics",),
+    ("step",),
+    ("schema",),
+    ("config",),
+    ("job",),
+    ("checkpoint", "events", "record", "progress", "stop"),
+    ("evaluate",),
+    ("train",),
+    ("stats",),
+    ("render",),
+    ("figure",),
+    ("table",),
+    ("show",),
+    ("__main__",),
+)
+LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
+MODULES = {
+    ".".join(path.relative_to(ROOT / "resjax").with_suffix("").parts): path
+    for path in sorted((ROOT / "resjax").rglob("*.py"))
+}
+
+
+def statements(tree: ast.AST, *, in_functions: bool) -> Iterator[ast.Import | ast.ImportFrom]:
+    """The imports that run; those under `if TYPE_CHECKING` name types and do not."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            yield node
+        elif isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            for other in node.orelse:
+                yield from statements(ast.Module([other], []), in_functions=in_functions)
+        elif in_functions or not isinstance(node, ast.FunctionDef):
+            yield from statements(node, in_functions=in_functions)
+
+
+def imports(path: Path, *, in_functions: bool = True) -> set[str]:
+    """-> dotted names of all that a file imports, `resjax.step.train_step` for a function too."""
+    found = set()
+    for node in statements(ast.parse(path.read_text()), in_functions=in_functions):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        else:
+            assert node.level == 0, f"{path}: relative imports hide where they lead"
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+def own(path: Path, *, in_functions: bool = True) -> set[str]:
+    """-> the modules of this package that a file imports, named as in `LAYERS`."""
+    found = set()
+    for name in imports(path, in_functions=in_functions):
+        package, _, rest = name.partition(".")
+        if package == "resjax":
+            tries = (rest, f"{rest}.__init__", rest.rpartition(".")[0], f"{rest.rpartition('.')[0]}.__init__")
+            found.add(next((each for each in tries if each in MODULES), "__init__"))
+    return found
+
+
+def packages(path: Path) -> set[str]:
+    return {name.partition(".")[0] for name in imports(path)}
+
+
+def test_every_module_has_its_layer() -> None:
+    assert MODULES.keys() == LEVEL.keys()
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_a_module_imports_nothing_of_a_higher_layer(name: str) -> None:
+    higher = {other for other in own(MODULES[name]) if LEVEL[other] > LEVEL[name]}
+    assert higher == set()
+
+
+def test_no_modules_import_each_other_as_they_load() -> None:
+    graph = {name: own(path, in_functions=False) - {name} for name, path in MODULES.items()}
+    order = list(graphlib.TopologicalSorter(graph).static_order())
+    assert order.index("errors") < order.index("step") < order.index("train")
+
+
+@pytest.mark.parametrize("name", [name for name in MODULES if name.startswith("models.")])
+def test_models_know_no_loss_no_data_and_no_config(name: str) -> None:
+    assert {other for other in own(MODULES[name]) if not other.startswith("models.")} <= {"errors", "checks"}
+    assert packages(MODULES[name]).isdisjoint({"ml_collections", "optax"})
+
+
+def test_losses_and_the_step_know_no_config() -> None:
+    for name in ("losses", "metrics", "optim", "weights", "step", "loop"):
+        assert packages(MODULES[name]).isdisjoint({"ml_collections", "absl"})
+        assert own(MODULES[name]).isdisjoint({"config", "schema", "job"})
+
+
+@pytest.mark.parametrize("name", ["data.sources", "data.batches", "data.tfds_source"])
+def test_sources_and_batches_are_numpy_s(name: str) -> None:
+    assert packages(MODULES[name]).isdisjoint({"jax", "flax", "optax"})
+
+
+def test_augmentation_reads_no_files_and_knows_nothing_else_of_this_package() -> None:
+    path = MODULES["data.augment"]
+    assert own(path) == set()
+    assert packages(path) <= {
+        "typing",
+        "collections",
+        "dataclasses",
+        "functools",
+        "jax",
+        "numpy",
+        "flax",
+        "jaxtyping",
+    }
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "configs").glob("*.py")), ids=lambda path: path.name)
+def test_a_config_imports_ml_collections_only(path: Path) -> None:
+    assert packages(path) == {"ml_collections"}
+
+
+def test_one_file_knows_orbax() -> None:
+    assert [name for name, path in MODULES.items() if "orbax" in packages(path)] == ["checkpoint"]
+
+
+def test_every_file_can_be_read_in_one_sitting() -> None:
+    folders = ("resjax", "configs", "experiments", "tests")
+    files = [path for folder in folders for path in (ROOT / folder).rglob("*.py")]
+    assert len(files) > len(MODULES)
+    long = {str(path.relative_to(ROOT)): len(path.read_text().splitlines()) for path in files}
+    assert {name: lines for name, lines in long.items() if lines > 250} == {}
+
+
+def test_help_loads_no_jax() -> None:
+    argv = [sys.executable, "-X", "importtime", "-m", "resjax", "train", "--help"]
+    done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=True)
+    lines = [line for line in done.stderr.splitlines() if line.startswith("import time:")]
+    loaded = {line.rpartition("|")[2].strip().partition(".")[0] for line in lines}
+    assert done.stdout.startswith("usage: resjax train")
+    assert {"argparse", "absl"} <= loaded
+    assert loaded.isdisjoint({"jax", "jaxlib", "flax", "optax", "orbax", "numpy", "scipy", "matplotlib"})
