@@ -223,15 +223,13 @@ def _result(job: Job, state: TrainState, log: MetricsLog, clock: Clock) -> dict[
 
 
 def _last_epoch(job: Job, log: MetricsLog) -> dict[str, float]:
-    """-> means of the training metrics over the reports of the last epoch, weighted by their steps."""
+    """-> means of the training metrics over the last reports that make up an epoch, by their steps."""
     reports = [row for row in log.rows if "train/loss" in row]
     starts = [0, *(row["step"] for row in reports)]
-    first = job.total_steps - len(job.dataset.train) / job.loop.batch_size
-    last = [
-        (row["step"] - start, row)
-        for start, row in zip(starts, reports, strict=False)
-        if start >= first or row is reports[-1]
-    ]
-    steps = sum(count for count, _ in last)
-    names = [name for name in reports[-1] if name.startswith("train/")]
-    return {name: sum(count * row[name] for count, row in last) / steps for name in names}
+    spans = [row["step"] - start for start, row in zip(starts, reports, strict=False)]
+    used = len(reports) - 1
+    while used > 0 and sum(spans[used:]) < job.steps_per_epoch - 1:
+        used -= 1
+    last, weights = reports[used:], spans[used:]
+    names = [name for name in last[-1] if name.startswith("train/")]
+    return {name: float(np.average([row[name] for row in last], weights=weights)) for name in names}
