@@ -6,6 +6,8 @@
 ResNet-8 of the CIFAR family on 28-pixel images: three epochs, one cycle of the learning rate, crops of
 the image padded by two pixels and no mirroring, for digits have a right way round. Any depth 6n + 2 by
 argument: configs/mnist_resnet.py:14.
+
+Test accuracy 99.29 +- 0.04 %, three seeds, 155 s a run on two busy CPU cores: experiments/first_runs.py.
 """
 
 from ml_collections import ConfigDict

@@ -3,19 +3,17 @@
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from resjax import stats
 from resjax.render import values
-
-if TYPE_CHECKING:  # `table` calls this file; only its types are needed here
-    from resjax.table import Record, Table
+from resjax.rows import Record, Table
 
 # Wong's colours, distinct under the common colour deficiencies (Nature Methods 8, 441, 2011).
 COLOURS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 
 
-def figure(table: "Table", records: Sequence["Record"], path: Path) -> None:
+def figure(table: Table, records: Sequence[Record], path: Path) -> None:
     """Two panels, the table's metric and training; every seed a dot, lines are means, bands one std."""
     import matplotlib
 
@@ -43,7 +41,7 @@ def figure(table: "Table", records: Sequence["Record"], path: Path) -> None:
     plt.close(fig)
 
 
-def _against_x(axis: Any, table: "Table", records: Sequence["Record"]) -> None:
+def _against_x(axis: Any, table: Table, records: Sequence[Record]) -> None:
     lines = list(dict.fromkeys(row.line for row in table.rows if row.x is not None))
     for number, line in enumerate(lines):
         colour, points = COLOURS[number % len(COLOURS)], []
@@ -57,7 +55,7 @@ def _against_x(axis: Any, table: "Table", records: Sequence["Record"]) -> None:
     axis.set_xticks(sorted({row.x for row in table.rows if row.x is not None}))
 
 
-def _against_steps(axis: Any, table: "Table", records: Sequence["Record"]) -> None:
+def _against_steps(axis: Any, table: Table, records: Sequence[Record]) -> None:
     for number, row in enumerate(table.rows):
         at_step: dict[int, list[float]] = {}
         for record in (record for record in records if record["row"] == row.label):

@@ -4,12 +4,10 @@ import csv
 import dataclasses
 import io
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from resjax import stats
-
-if TYPE_CHECKING:  # `table` calls this file; only its types are needed here
-    from resjax.table import Record, Row, Table
+from resjax.rows import Record, Row, Table
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,7 +17,7 @@ class Rendered:
     text: str
 
 
-def values(table: "Table", records: Sequence["Record"], label: str) -> dict[int, float]:
+def values(table: Table, records: Sequence[Record], label: str) -> dict[int, float]:
     """-> {seed: metric} of a row's finished runs."""
     return {
         record["seed"]: record["metrics"][table.metric]
@@ -28,7 +26,7 @@ def values(table: "Table", records: Sequence["Record"], label: str) -> dict[int,
     }
 
 
-def render(table: "Table", records: Sequence["Record"]) -> Rendered:
+def render(table: Table, records: Sequence[Record]) -> Rendered:
     header = ["row", f"{table.metric}, % (mean ± std)", "n", "train/accuracy, %", "seconds a run"]
     body = [_row(table, records, row) for row in table.rows]
     contrasts = [_contrast(table, records, *pair) for pair in table.contrasts]
@@ -42,7 +40,7 @@ def render(table: "Table", records: Sequence["Record"]) -> Rendered:
     return Rendered("\n\n".join(markdown) + "\n", _csv(table, records), "\n\n".join(text))
 
 
-def _row(table: "Table", records: Sequence["Record"], row: "Row") -> list[str]:
+def _row(table: Table, records: Sequence[Record], row: Row) -> list[str]:
     mine = [record for record in records if record["row"] == row.label]
     finished = [record for record in mine if "metrics" in record]
     diverged = len(mine) - len(finished)
@@ -59,7 +57,7 @@ def _percent(found: stats.Summary) -> str:
     return f"{100 * found.mean:.2f}" + ("" if found.std is None else f" ± {100 * found.std:.2f}")
 
 
-def _contrast(table: "Table", records: Sequence["Record"], label: str, control: str) -> list[str]:
+def _contrast(table: Table, records: Sequence[Record], label: str, control: str) -> list[str]:
     found = stats.paired_difference(values(table, records, label), values(table, records, control))
     name = f"{label} - {control}"
     if found is None:
@@ -68,7 +66,7 @@ def _contrast(table: "Table", records: Sequence["Record"], label: str, control: 
     return [name, f"{100 * found.mean:+.2f}", interval, str(found.n)]
 
 
-def _origin(records: Sequence["Record"]) -> str:
+def _origin(records: Sequence[Record]) -> str:
     """One sentence on where the numbers come from; several devices or versions are all named."""
 
     def all_of(*keys: str) -> str:
@@ -106,7 +104,7 @@ def _text(header: list[str], body: list[list[str]]) -> str:
     return "\n".join([lines[0], "-" * len(lines[0]), *lines[1:]])
 
 
-def _csv(table: "Table", records: Sequence["Record"]) -> str:
+def _csv(table: Table, records: Sequence[Record]) -> str:
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(

@@ -3,12 +3,10 @@
 import dataclasses
 import json
 import os
-import re
 import shlex
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from resjax import config as configs
 from resjax import figure, job, pyfile, render
@@ -18,73 +16,8 @@ from resjax.metrics import metric_names
 from resjax.models.heads import MAIN
 from resjax.progress import Display
 from resjax.record import provenance, write_atomically
+from resjax.rows import Record, Row, Table
 from resjax.train import train
-
-Record = dict[str, Any]
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Row:
-    """One arm of a comparison.
-
-    Attributes:
-      config: path of a config file relative to the table's file, with `:arg` if it takes one.
-      overrides: dotted keys of the config and their values.
-      line, x: where the row stands in the figure: its curve, and its place on the axis.
-    """
-
-    label: str
-    config: str
-    overrides: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-    line: str = ""
-    x: float | None = None
-
-    @property
-    def slug(self) -> str:
-        return re.sub(r"[^a-z0-9]+", "-", self.label.lower()).strip("-")
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Table:
-    """Rows times seeds.
-
-    Attributes:
-      metric: a key of a result's metrics.
-      contrasts: (row, control) labels, compared seed by seed.
-      note: what a reader must know, below the title.
-      keep_records: True puts records beside the table's file, under results/, to be committed; False
-        under ./runs, for a table that everyone runs anew.
-    """
-
-    name: str
-    title: str
-    rows: tuple[Row, ...]
-    seeds: tuple[int, ...]
-    metric: str = "test/accuracy"
-    x_label: str = ""
-    contrasts: tuple[tuple[str, str], ...] = ()
-    note: str = ""
-    keep_records: bool = True
-
-    def __post_init__(self) -> None:
-        labels = [row.label for row in self.rows]
-        slugs = [row.slug for row in self.rows]
-        if not self.rows or not all(slugs) or len(set(slugs)) < len(slugs):
-            raise ValueError(f"rows are {labels}; there must be one at least, each with a label of its own")
-        whole = all(isinstance(seed, int) and seed >= 0 for seed in self.seeds)
-        if not self.seeds or not whole or len(set(self.seeds)) < len(self.seeds):
-            raise ValueError(
-                f"seeds is {self.seeds}; it must hold whole numbers from 0, at least one and none twice"
-            )
-        for pair in self.contrasts:
-            if not isinstance(pair, tuple) or len(pair) != 2:
-                raise ValueError(f"contrasts has {pair}; each must be a row and its control")
-            for label in pair:
-                if label not in labels:
-                    raise ValueError(f"contrasts name the row '{label}'{did_you_mean(label, labels)}")
-
-    def results(self, file: Path) -> Path:
-        return (file.parent / "results" if self.keep_records else Path("runs") / "results") / self.name
 
 
 @dataclasses.dataclass(frozen=True)

@@ -13,7 +13,13 @@ from jaxtyping import install_import_hook
 
 # Shapes and types of annotated functions are checked as the tests run. Not in modules that define
 # pytrees: JAX fills those with tracers, NumPy arrays and placeholders as well.
-_CHECKED = ["resjax.losses", "resjax.stats", "resjax.data.batches", "resjax.data.sources"]
+_CHECKED = [
+    "resjax.losses",
+    "resjax.stats",
+    "resjax.data.batches",
+    "resjax.data.sources",
+    "resjax.data.split",
+]
 _HOOK = install_import_hook(_CHECKED, "beartype.beartype")
 
 from pathlib import Path

@@ -14,7 +14,8 @@ ROOT = Path(__file__).parent.parent
 LAYERS = (
     ("__init__", "errors", "backend", "checks", "usage"),
     ("pyfile",),
-    ("data.__init__", "data.sources", "data.tfds_source", "data.batches", "data.augment"),
+    ("data.__init__", "data.split"),
+    ("data.sources", "data.tfds_source", "data.batches", "data.augment"),
     ("models.blocks", "models.endpoints"),
     ("models.mlp", "models.resnet", "models.googlenet", "models.dsn", "models.forms", "models.heads"),
     ("models.__init__",),
@@ -28,7 +29,7 @@ LAYERS = (
     ("checkpoint", "events", "record", "progress", "stop"),
     ("evaluate",),
     ("train",),
-    ("stats",),
+    ("stats", "rows"),
     ("render",),
     ("figure",),
     ("table",),

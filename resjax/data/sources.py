@@ -13,29 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Int64, UInt8
 
 from resjax import checks
+from resjax.data import tfds_source
+from resjax.data.split import Labels, Split
 from resjax.errors import UserError
 
-Images = UInt8[np.ndarray, "n h w c"]
-Labels = Int64[np.ndarray, " n"]
-
 DIGITS_TEST = 360  # a fifth of the 1,797
-
-
-@dataclasses.dataclass(frozen=True)
-class Split:
-    """Images (n, h, w, c) uint8 and labels (n,) int64."""
-
-    images: Images
-    labels: Labels
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    def take(self, index: np.ndarray) -> "Split":
-        return Split(self.images[index], self.labels[index])
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,8 +78,6 @@ def describe(
     """-> shape (h, w, c) and number of classes; tfds sets that are not on this machine are known too."""
     kind, rest = _parse(name, image_size)
     if kind == "tfds":
-        from resjax.data import tfds_source
-
         return tfds_source.describe(rest, directory, image_size)
     train, _test, classes = _read(kind, rest, directory, image_size)
     return train.images.shape[1:], classes
@@ -118,8 +100,6 @@ def _read(kind: str, rest: str, directory: str, image_size: int) -> tuple[Split,
         train, test = (_npz(Path(f"{rest}-{split}.npz")) for split in ("train", "test"))
         classes = _count_classes(train.labels, f"{rest}-train.npz")
     else:
-        from resjax.data import tfds_source  # keeps tensorflow-datasets out of every other run
-
         train, test, classes = tfds_source.read(rest, directory, image_size)
     for split_name, split in (("train", train), ("test", test)):
         _check_labels(split, classes, f"{kind}:{rest}" if rest else kind, split_name)

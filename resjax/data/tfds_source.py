@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from resjax.data.sources import Split
+from resjax.data.split import Split
 from resjax.errors import UserError
 
 LARGEST = 24 * 2**30  # bytes of images held whole; a larger set needs a streaming input

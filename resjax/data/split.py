@@ -1,0 +1,23 @@
+"""Images with their labels."""
+
+import dataclasses
+
+import numpy as np
+from jaxtyping import Int64, UInt8
+
+Images = UInt8[np.ndarray, "n h w c"]
+Labels = Int64[np.ndarray, " n"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Split:
+    """Images (n, h, w, c) uint8 and labels (n,) int64."""
+
+    images: Images
+    labels: Labels
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def take(self, index: np.ndarray) -> "Split":
+        return Split(self.images[index], self.labels[index])
