@@ -3,10 +3,11 @@
 Where things are, in the order in which a run meets them:
 
     __main__    the command line: train, eval, table, show, prepare
-    config      config files, overrides, and the check that every key and type is known
+    schema      the keys of a config, their types and defaults; config: files and overrides
     job         a config in, the objects that it describes out, all checked before anything runs
     data/       disk -> checked arrays -> order of examples -> augmentation inside jit
-    models/     blocks, residual nets and their plain twins, auxiliary heads
+    models/     blocks, nets and their plain twins, forms of heads, the net that carries them
+    losses      per-example losses; weights: of each output over training; metrics: masked sums
     optim       optimizers, schedules, the mask of weight decay
     step        one training step and one evaluation step, pure functions
     train       the main job: config and folder in, result out

@@ -4,8 +4,8 @@ On every backend, the persistent compilation cache: a program that was compiled 
 time. It takes up to 2 GiB and is apart for each kind of processor, whose programs another may not be able
 to run. `JAX_COMPILATION_CACHE_DIR` names another folder, `JAX_ENABLE_COMPILATION_CACHE=false` turns it off.
 
-On machines that have no accelerator, two settings that together nearly double the speed of training a
-convolutional net; `RESJAX_CPU_TUNING=0` turns them off:
+On machines that have no accelerator, two settings that make convolutional nets train faster;
+`RESJAX_CPU_TUNING=0` turns them off, to compare:
 
 - XLA's YNN kernels for elementwise operations and reductions, but not for convolutions, where they are
   slow. The flag is experimental and an unknown value aborts the process, so it is set for those jaxlib
