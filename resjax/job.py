@@ -62,9 +62,13 @@ class Job:
                 found.setdefault(head.discard_at, []).append(head.name)
         return found
 
+    def discarded(self, step: int) -> list[str]:
+        """-> names of the heads that are gone when `step` steps are done."""
+        return [head.name for head in self.heads if 0 < head.discard_at <= step]
+
     def net_at(self, step: int) -> Net:
         """-> the net that takes step number `step`, counted from 0."""
-        return self.net.without([head.name for head in self.heads if 0 < head.discard_at <= step])
+        return self.net.without(self.discarded(step))
 
     def init_state(self, key: jax.Array) -> TrainState:
         """The state before the first step, made in one compiled program."""
@@ -81,7 +85,8 @@ class Job:
 
     def loss_weights(self, first: int, steps: int) -> dict[str, np.ndarray]:
         """-> {output: weight of its loss at each step}, without the heads that are gone by then."""
-        heads = [head for head, _ in self.net_at(first).heads]
+        gone = self.discarded(first)  # no net is built here: this runs at every dispatch
+        heads = [head for head in self.heads if head.name not in gone]
         return weights.at_steps(
             heads, first, steps, self.total_steps, self.steps_per_epoch, normalize=self.loop.normalize_weights
         )
