@@ -41,8 +41,10 @@ def layout(state: Any) -> dict[str, str]:
 
 
 def _named(state: Any) -> Iterator[tuple[str, Any]]:
-    for path, leaf in jax.tree_util.tree_leaves_with_path(state):
-        yield jax.tree_util.keystr(path, simple=True, separator="/"), leaf
+    """Sorted by name, whatever the containers: a state that was read without its types gives the same."""
+    leaves = jax.tree_util.tree_leaves_with_path(state)
+    names = {jax.tree_util.keystr(path, simple=True, separator="/"): leaf for path, leaf in leaves}
+    yield from sorted(names.items())
 
 
 def _reason(error: Exception) -> str:
@@ -58,6 +60,8 @@ class Checkpoints:
         self.folder = (workdir / FOLDER).absolute()
         self._damaged = workdir / DAMAGED
         self._read_only = read_only
+        if read_only and not self.folder.is_dir():
+            raise UserError(f"{workdir} holds no checkpoints; train first")
         kept = [
             policies.LatestN(2),
             policies.BestN(
@@ -178,6 +182,44 @@ class Checkpoints:
                     f" {found.get(name, 'absent')} there, {expected.get(name, 'absent')} in this config;"
                     " use the config that the run was made with, or another --workdir"
                 )
+
+    def variables(self, step: int) -> dict[str, Any]:
+        """-> what evaluation uses of one checkpoint, of whatever model: parameters and other collections.
+
+        Raises:
+          UserError: it is damaged.
+        """
+        try:
+            meta = self._meta(step)
+            state = self._manager.restore(step, args=ocp.args.Composite(state=ocp.args.StandardRestore()))[
+                "state"
+            ]
+            if digest(state) != meta["digest"]:
+                raise ValueError("its content differs from what was saved")
+        except Exception as error:  # each layer of storage raises its own
+            raise UserError(
+                f"checkpoint {step} in {self.folder} is damaged ({_reason(error)}); try one of {self.steps()}"
+            ) from error
+        return state["ema"] or {"params": state["params"], **state["collections"]}
+
+    def choose(self, wanted: str) -> int:
+        """-> the step that `last`, `best` or a number stands for; raises UserError where there is none."""
+        steps = self.steps()
+        if wanted == "last" and steps:
+            return steps[-1]
+        step = (
+            self.best()
+            if wanted == "best"
+            else int(wanted)
+            if wanted.isascii() and wanted.isdigit()
+            else None
+        )
+        if step is None or step not in steps:
+            raise UserError(
+                f"checkpoint '{wanted}' is not there; it must be last, best or one of the steps {steps} in"
+                f" {self.folder}"
+            )
+        return step
 
     def best(self) -> int | None:
         """-> the step with the highest score among those kept, or None where none has a score."""

@@ -76,6 +76,31 @@ def difference(old: Config, new: Config) -> dict[str, tuple[Any, Any]]:
     return {key: (a.get(key), b.get(key)) for key in keys if a.get(key) != b.get(key)}
 
 
+def recipe_difference(old: Config, new: Config) -> list[str]:
+    """-> what moved between two configs, one short text for each key; a list of heads or phases is one."""
+    found, lists = [], ("heads", "phases")
+    for name in lists:
+        a, b = old.get(name, ()), new.get(name, ())
+        if to_json(ConfigDict({name: a})) != to_json(ConfigDict({name: b})):
+            found.append(f"{name}: {_names(a)} → {_names(b)}")
+    for key, (a, b) in difference(old, new).items():
+        if not key.startswith(lists):
+            found.append(f"{key}: {_short(a)} → {_short(b)}")
+    return found
+
+
+def _names(entries: tuple[Config, ...]) -> str:
+    """-> "21 (at_block1 to at_block21)"."""
+    if not entries:
+        return "none"
+    names = list(dict.fromkeys((entries[0].name, entries[-1].name)))
+    return f"{len(entries)} ({' to '.join(names)})"
+
+
+def _short(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
 def _mutable(value: Any) -> Any:
     """A deep, unlocked copy; sequences become tuples (a ConfigDict in a tuple would be shared)."""
     if isinstance(value, ConfigDict | Mapping):
@@ -105,12 +130,15 @@ def _apply(config: Config, overrides: Sequence[str]) -> ConfigDict:
         if not isinstance(present, bool) and (flag != positive or "=" not in flag):
             raise UserError(f"{flag}: its value is missing; did you mean {positive}={present}?")
         values, argv = absl_flags.FlagValues(), ["resjax", flag]
+        name = re.findall(r"\w+", flag)[1]  # of the section: the parser would write all of a config as YAML
+        part = _mutable({name: config[name]})
         try:
-            config_flags.DEFINE_config_dict("config", _mutable(config), flag_values=values, sys_argv=argv)
+            config_flags.DEFINE_config_dict("config", part, flag_values=values, sys_argv=argv)
             values(argv)
         except (absl_flags.Error, AttributeError, KeyError, IndexError, TypeError, ValueError) as error:
             raise UserError(f"{flag}: it must be {schema.describe(type(present))}") from error
-        config = _mutable(values["config"].value)
+        parsed: Any = values["config"].value
+        config = _mutable({**config, **parsed})
     return config
 
 

@@ -8,15 +8,14 @@ from typing import Any
 import jax
 
 from resjax import metrics as metric
-from resjax.checkpoint import FOLDER, Checkpoints
+from resjax.checkpoint import Checkpoints
 from resjax.config import Config
 from resjax.data.batches import eval_batches
 from resjax.errors import UserError
 from resjax.job import Job, build
 from resjax.metrics import Metrics
-from resjax.models.heads import Net
 from resjax.record import read_config, write_atomically
-from resjax.step import DeviceData, Variables, make_eval_step
+from resjax.step import DeviceData, Task, TrainState, Variables, make_eval_step
 
 
 class Evaluator:
@@ -26,18 +25,21 @@ class Evaluator:
       marker: the metric whose presence in a log line says that a step has been evaluated.
     """
 
-    def __init__(self, job: Job, net: Net):
-        self._job, self._net = job, net
+    def __init__(self, job: Job):
         self._often = "validation" if len(job.dataset.validation) else "test"
-        self._step = make_eval_step(net, job.objective)
         self._data = {name: job.device_data(job.dataset.split(name)) for name in {self._often, "test"}}
-        self.marker = f"{self._often}/accuracy"
+        self._batch_size = job.loop.eval_batch_size
 
-    def __call__(self, variables: Variables, *, last: bool, poll: Callable[[], None]) -> dict[str, float]:
+    def attend(self, task: Task) -> None:
+        """From now on, this is what is evaluated."""
+        self._task, self._step = task, make_eval_step(task)
+        self.marker = f"{self._often}/{task.metric_names[0]}"
+
+    def __call__(self, variables: Variables, *, both: bool, poll: Callable[[], None]) -> dict[str, float]:
         """-> metrics by `split/name`; `poll` is called between batches and may raise."""
         found = {}
-        for split in dict.fromkeys([self._often, "test"] if last else [self._often]):
-            means = measure(self._step, variables, self._data[split], self._net, self._job, poll)
+        for split in dict.fromkeys([self._often, "test"] if both else [self._often]):
+            means = measure(self._step, variables, self._data[split], self._task, self._batch_size, poll)
             found |= {f"{split}/{name}": value for name, value in means.items()}
         return found
 
@@ -46,13 +48,13 @@ def measure(
     eval_step: Callable[..., Metrics],
     variables: Variables,
     data: DeviceData,
-    net: Net,
-    job: Job,
+    task: Task,
+    batch_size: int,
     poll: Callable[[], None] = lambda: None,
 ) -> dict[str, float]:
     """-> means over every example of a split, each counted once."""
-    batch_size = min(job.loop.eval_batch_size, len(data.labels))
-    sums = metric.zeros(metric.metric_names(net.output_names))
+    batch_size = min(batch_size, len(data.labels))
+    sums = metric.zeros(task.metric_names)
     for index, mask in zip(*eval_batches(len(data.labels), batch_size), strict=True):
         sums = eval_step(variables, sums, index, mask, data)
         jax.block_until_ready(sums)  # one batch in flight at most, so that a stop takes effect at once
@@ -73,39 +75,26 @@ def evaluate(
       UserError: no run, no such checkpoint, an empty split, or another model's checkpoint.
     """
     job = build(read_config(workdir) if config is None else config)
-    if not (workdir / FOLDER).is_dir():
-        raise UserError(f"--workdir {workdir} holds no checkpoints; train first")
     with Checkpoints(workdir, read_only=True) as checkpoints:
-        restored = _restore(checkpoints, checkpoint, job)
-    net = job.net_at(max(int(restored.step) - 1, 0))
+        state, step = _restore(checkpoints, checkpoint, job)
+    task = job.stage_at(step).task_at(max(int(state.step) - 1, 0))
     data = job.device_data(job.dataset.split(split))
-    found = measure(make_eval_step(net, job.objective), restored.variables, data, net, job)
-    step = int(restored.step)
+    found = measure(make_eval_step(task), state.variables, data, task, job.loop.eval_batch_size)
     report = {"step": step, "split": split, "examples": len(data.labels), **found}
     write_atomically(workdir / f"eval-{split}-{step}.json", json.dumps(report, indent=2) + "\n")
     return report
 
 
-def _restore(checkpoints: Checkpoints, wanted: str, job: Job) -> Any:
+def _restore(checkpoints: Checkpoints, wanted: str, job: Job) -> tuple[TrainState, int]:
+    """-> the state, and how many steps were done."""
     if wanted == "last":
         found = checkpoints.resume(job.state_like)
         if found is None:
             raise UserError(f"there is no sound checkpoint in {checkpoints.folder}")
-        return found[0]
-    step = (
-        checkpoints.best()
-        if wanted == "best"
-        else int(wanted)
-        if wanted.isascii() and wanted.isdigit()
-        else None
-    )
-    if step is None or step not in checkpoints.steps():
-        raise UserError(
-            f"--checkpoint is '{wanted}'; it must be last, best or one of the steps"
-            f" {checkpoints.steps()} in {checkpoints.folder}"
-        )
+        return found[0], found[1]["step"]
+    step = checkpoints.choose(wanted)
     try:
-        return checkpoints.restore(step, job.state_like(step))[0]
+        return checkpoints.restore(step, job.state_like(step))[0], step
     except UserError:
         raise
     except Exception as error:  # each layer of storage raises its own

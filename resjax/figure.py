@@ -1,4 +1,4 @@
-"""From records to a figure: error against the rows' x, or where rows have none, against training steps."""
+"""From records to a figure: accuracy against the rows' x, or where rows have none, against training steps."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -7,62 +7,78 @@ from typing import Any
 
 from resjax import stats
 from resjax.render import values
-from resjax.rows import Record, Table
+from resjax.rows import Record, Row, Table
 
 # Wong's colours, distinct under the common colour deficiencies (Nature Methods 8, 441, 2011).
 COLOURS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 
 
 def figure(table: Table, records: Sequence[Record], path: Path) -> None:
-    """Two panels, the table's metric and training; every seed a dot, lines are means, bands one std."""
+    """The table's metric and training, by panel; every seed a dot, lines are means, bands one std."""
     import matplotlib
 
     matplotlib.use("Agg")
     from matplotlib import pyplot as plt
 
-    fig, axes = plt.subplots(1, 2, figsize=(10, 4), sharey=True, layout="constrained")
-    by_x = any(row.x is not None for row in table.rows)
-    for axis, metric in zip(axes, (table.metric, "train/accuracy"), strict=True):
-        panel = dataclasses.replace(table, metric=metric)
-        (_against_x if by_x else _against_steps)(axis, panel, records)
-        split = metric.split("/")[0]
-        axis.set(title="training error" if split == "train" else f"{split} error", ylim=(-2, 102))
-        axis.grid(alpha=0.25)
-        axis.spines[["top", "right"]].set_visible(False)
-    axes[0].set_ylabel("error, %")
+    panels = list(dict.fromkeys(row.panel for row in table.rows))
+    metrics = (table.metric, "train/accuracy")
+    # Without panels the two metrics stand side by side, else below each other.
+    shape = (2, len(panels)) if len(panels) > 1 else (1, 2)
+    size = (4 * shape[1] + 2, 3.6 * shape[0] + 0.4)
+    fig, axes = plt.subplots(
+        *shape, figsize=size, sharey=True, sharex="col", layout="constrained", squeeze=False
+    )
+    places = [(metric, panel) for metric in metrics for panel in panels]
+    for axis, (metric, panel) in zip(axes.flat, places, strict=True):
+        _panel(axis, dataclasses.replace(table, metric=metric), panel, records)
+    for row_of_axes in axes:
+        row_of_axes[0].set_ylabel("accuracy, %")
     counts = sorted({len(values(table, records, row.label)) for row in table.rows} - {0})
     seeds = "-".join(map(str, dict.fromkeys((counts[0], counts[-1])))) if counts else "0"
-    handles, names = axes[0].get_legend_handles_labels()
+    handles: dict[str, Any] = {}
+    for axis in axes.flat:
+        handles |= {name: handle for handle, name in zip(*axis.get_legend_handles_labels(), strict=True)}
     if handles:
         title = f"mean ± std of {seeds} seed{'' if seeds == '1' else 's'}"
-        fig.legend(handles, names, title=title, frameon=False, loc="outside right center")
+        fig.legend([*handles.values()], [*handles], title=title, frameon=False, loc="outside right center")
     fig.suptitle(table.title)
     fig.savefig(path, dpi=150, metadata={"Software": None})
     plt.close(fig)
 
 
-def _against_x(axis: Any, table: Table, records: Sequence[Record]) -> None:
+def _panel(axis: Any, table: Table, panel: str, records: Sequence[Record]) -> None:
+    rows = [row for row in table.rows if row.panel == panel]
+    by_x = any(row.x is not None for row in table.rows)
+    (_against_x if by_x else _against_steps)(axis, table, rows, records)
+    split = table.metric.split("/")[0]
+    name = "training" if split == "train" else split
+    axis.set(title=f"{panel}, {name}" if panel else name, ylim=(-2, 102))
+    axis.grid(alpha=0.25)
+    axis.spines[["top", "right"]].set_visible(False)
+
+
+def _against_x(axis: Any, table: Table, rows: Sequence[Row], records: Sequence[Record]) -> None:
     lines = list(dict.fromkeys(row.line for row in table.rows if row.x is not None))
     for number, line in enumerate(lines):
         colour, points = COLOURS[number % len(COLOURS)], []
-        for row in (row for row in table.rows if row.line == line and row.x is not None):
-            errors = [100 * (1 - value) for value in values(table, records, row.label).values()]
-            if errors:
-                points.append((row.x, stats.summarize(errors)))
-                axis.plot([row.x] * len(errors), errors, "o", color=colour, markersize=3.5, alpha=0.6)
+        for row in (row for row in rows if row.line == line and row.x is not None):
+            found = [100 * value for value in values(table, records, row.label).values()]
+            if found:
+                points.append((row.x, stats.summarize(found)))
+                axis.plot([row.x] * len(found), found, "o", color=colour, markersize=3.5, alpha=0.6)
         _band(axis, points, line, colour)
     axis.set_xlabel(table.x_label)
     axis.set_xticks(sorted({row.x for row in table.rows if row.x is not None}))
 
 
-def _against_steps(axis: Any, table: Table, records: Sequence[Record]) -> None:
-    for number, row in enumerate(table.rows):
+def _against_steps(axis: Any, table: Table, rows: Sequence[Row], records: Sequence[Record]) -> None:
+    for number, row in enumerate(rows):
         at_step: dict[int, list[float]] = {}
         for record in (record for record in records if record["row"] == row.label):
             for line in record.get("curve", []):
-                if table.metric in line:
-                    at_step.setdefault(line["step"], []).append(100 * (1 - line[table.metric]))
-        points = [(step, stats.summarize(errors)) for step, errors in sorted(at_step.items())]
+                if table.metric in line and "phase" not in line:
+                    at_step.setdefault(line["step"], []).append(100 * line[table.metric])
+        points = [(step, stats.summarize(found)) for step, found in sorted(at_step.items())]
         _band(axis, points, row.label, COLOURS[number % len(COLOURS)])
     axis.set_xlabel("training steps")
 

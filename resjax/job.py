@@ -1,30 +1,22 @@
 """What a config describes, built and checked before anything runs or is written."""
 
-import contextlib
 import dataclasses
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable
 
-import flax.linen as nn
-import jax
 import jax.numpy as jnp
-import numpy as np
-import optax
 
-from resjax import models, optim, weights
+from resjax import config as configs
+from resjax import trained
+from resjax.assemble import Assembly, section
 from resjax.config import Config
 from resjax.data import augment, sources
 from resjax.data.sources import Dataset, Split
 from resjax.errors import UserError
 from resjax.loop import Loop
-from resjax.losses import Objective
-from resjax.models.blocks import Layers
-from resjax.models.forms import FORMS
-from resjax.models.heads import MAIN, Head, Net, attach, parameters_of
-from resjax.step import DeviceData, TrainState, init_state
-
-HEAD_KEYS = tuple(field.name for field in dataclasses.fields(Head))
-LAYER_KEYS = tuple(field.name for field in dataclasses.fields(Layers))
+from resjax.phases import Origin, Stage, trunk_of
+from resjax.step import DeviceData, Teacher, TrainState
+from resjax.trained import Trained
+from resjax.transfer import transfer, whole_modules
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,162 +24,105 @@ class Job:
     """The objects of one run.
 
     Attributes:
-      net: the model with all its heads; `net_at` leaves out those that are discarded by a step.
+      stages: the phases of training; the last one is that of the config outside its `phases`.
+      start: the run whose parameters this one begins with.
       eval_steps: steps between evaluations.
-      total_steps: of the whole run.
     """
 
     config: Config
     dataset: Dataset
-    net: Net
     pipeline: augment.Pipeline
-    optimizer: optax.GradientTransformation
-    schedule: optax.Schedule
     loop: Loop
-    objective: Objective
+    stages: tuple[Stage, ...]
+    start: Trained | None
+    teacher: Teacher | None
     steps_per_epoch: float
     eval_steps: int
-    total_steps: int
 
     @property
-    def heads(self) -> list[Head]:
-        return [head for head, _ in self.net.heads]
+    def last(self) -> Stage:
+        return self.stages[-1]
 
     @property
-    def discards(self) -> dict[int, list[str]]:
-        """-> {step: names of the heads that are dropped when so many steps are done}."""
-        found: dict[int, list[str]] = {}
-        for head in self.heads:
-            if head.discard_at:
-                found.setdefault(head.discard_at, []).append(head.name)
-        return found
+    def total_steps(self) -> int:
+        return self.last.end
 
-    def discarded(self, step: int) -> list[str]:
-        """-> names of the heads that are gone when `step` steps are done."""
-        return [head.name for head in self.heads if 0 < head.discard_at <= step]
-
-    def net_at(self, step: int) -> Net:
-        """-> the net that takes step number `step`, counted from 0."""
-        return self.net.without(self.discarded(step))
-
-    def init_state(self, key: jax.Array) -> TrainState:
-        """The state before the first step, made in one compiled program."""
-        return jax.jit(lambda key: self._init_state(self.net, key))(key)
+    def stage_at(self, done: int) -> Stage:
+        """-> the phase whose state there is when `done` steps are done: at an end, the one that ends."""
+        return next(stage for stage in self.stages if done <= stage.end)
 
     def state_like(self, done: int) -> TrainState:
         """-> shapes and types of the state when `done` steps are done."""
-        net = self.net_at(max(done - 1, 0))
-        return jax.eval_shape(lambda: self._init_state(net, jax.random.key(0)))
-
-    def _init_state(self, net: Net, key: jax.Array) -> TrainState:
-        inputs = jnp.zeros((2, *self.dataset.image_shape), jnp.float32)
-        return init_state(net, self.optimizer, key, inputs, ema=self.loop.ema_decay > 0)
-
-    def loss_weights(self, first: int, steps: int) -> dict[str, np.ndarray]:
-        """-> {output: weight of its loss at each step}, without the heads that are gone by then."""
-        gone = self.discarded(first)  # no net is built here: this runs at every dispatch
-        heads = [head for head in self.heads if head.name not in gone]
-        return weights.at_steps(
-            heads, first, steps, self.total_steps, self.steps_per_epoch, normalize=self.loop.normalize_weights
-        )
+        stage = self.stage_at(done)
+        return stage.state_like(done - stage.start)
 
     def device_data(self, split: Split) -> DeviceData:
-        return DeviceData(jnp.asarray(split.images), jnp.asarray(split.labels, jnp.int32), self.pipeline)
+        images, labels = jnp.asarray(split.images), jnp.asarray(split.labels, jnp.int32)
+        return DeviceData(images, labels, self.pipeline, self.teacher)
 
 
-def build(config: Config) -> Job:
-    """Raises UserError for whatever cannot be built; the message names the key."""
-    with _section("train"):
+def build(config: Config, load: Callable[..., Dataset] = sources.load) -> Job:
+    """Raises UserError for whatever cannot be built; the message names the key.
+
+    Args:
+      load: reads the section `data`; a table passes one that remembers.
+    """
+    with section("train"):
         loop = Loop(**config.train.to_dict())
-    with _section("data"):
-        dataset = sources.load(**config.data.to_dict())
+    with section("data"):
+        dataset = load(**config.data.to_dict())
     if loop.batch_size > len(dataset.train):
         raise UserError(
             f"config.train.batch_size is {loop.batch_size}, more than the {len(dataset.train)} training"
             f" examples of {dataset.name}; it must be at most that"
         )
-    with _section("input"):
+    with section("input"):
         pipeline = augment.fit(dataset.train.images, **config.input.to_dict())
-    net = build_net(config, dataset.image_shape, dataset.classes)
-    heads = [head for head, _ in net.heads]
     steps_per_epoch = len(dataset.train) / loop.batch_size
-    with _section("schedule"):
-        schedule, total = optim.make_schedule(steps_per_epoch, **config.schedule.to_dict())
-    for number, head in enumerate(heads):
-        if head.discard_at >= total:
-            raise UserError(
-                f"config.heads[{number}].discard_at is {head.discard_at}; it must be below {total}, the"
-                " number of steps, or 0 to keep the head"
-            )
-    with _section("optim"):
-        rates = {parameters_of(head.name): head.rate for head in heads if head.rate != 1}
-        optimizer = optim.make_optimizer(schedule, rates, **config.optim.to_dict())
-    objective = Objective(
-        {MAIN: loop.loss} | {head.name: head.loss for head in heads},
-        {MAIN: 0.0} | {head.name: head.gamma for head in heads},
-        loop.label_smoothing,
-    )
+    start, teacher = (_load(config, key) for key in ("start", "teacher"))
+    assembly = Assembly(config, loop, dataset.image_shape, dataset.classes, steps_per_epoch)
+    found = None
+    if teacher is not None:
+        found, assembly = _teach(config, teacher, assembly)
+    stages = assembly.stages()
+    _check_trained(config, stages, start, assembly)
     eval_steps = max(1, round(loop.eval_every * steps_per_epoch))
-    return Job(
-        config,
-        dataset,
-        net,
-        pipeline,
-        optimizer,
-        schedule,
-        loop,
-        objective,
-        steps_per_epoch,
-        eval_steps,
-        total,
-    )
+    return Job(config, dataset, pipeline, loop, stages, start, found, steps_per_epoch, eval_steps)
 
 
-def check(config: Config) -> None:
-    """Raises UserError for impossible settings, as far as they show without the data."""
-    with _section("train"):
-        Loop(**config.train.to_dict())
-    with _section("model"):
-        build_trunk(2, **config.model.to_dict())
-    for number, section in enumerate(config.heads):
-        with _section(f"heads[{number}]"):
-            build_head(2, **section.to_dict())
-    with _section("schedule"):
-        schedule, _ = optim.make_schedule(1e4, **config.schedule.to_dict())
-    with _section("optim"):
-        optim.make_optimizer(schedule, **config.optim.to_dict())
+def _load(config: Config, key: str) -> Trained | None:
+    origin = Origin(**config[key].to_dict())
+    return trained.load(key, origin) if origin.run else None
 
 
-def build_net(config: Config, image_shape: tuple[int, int, int], classes: int) -> Net:
-    """-> the model with its heads, every shape checked."""
-    with _section("model"):
-        trunk = build_trunk(classes, **config.model.to_dict())
-        inputs = jax.ShapeDtypeStruct((2, *image_shape), jnp.float32)
-        jax.eval_shape(lambda x: trunk.init(jax.random.key(0), x, train=False), inputs)
-    pairs = []
-    for number, section in enumerate(config.heads):
-        with _section(f"heads[{number}]"):
-            pairs.append(build_head(classes, **section.to_dict()))
-            net = attach(trunk, pairs)
-            jax.eval_shape(lambda x, net=net: net.init(jax.random.key(0), x, train=False), inputs)
-    return attach(trunk, pairs)
+def _teach(config: Config, found: Trained, assembly: Assembly) -> tuple[Teacher, Assembly]:
+    """Raises UserError where the teacher reads other data, or reads them otherwise, than this run."""
+    for changed, (theirs, own) in configs.difference(found.config, config).items():
+        if changed.startswith(("data.", "input.")):
+            raise UserError(
+                f"config.teacher.run is '{found.run}', whose config.{changed} is {theirs!r}; it must be"
+                f" {own!r}, as here, for both read the same inputs"
+            )
+    classes = dataclasses.replace(assembly, classes=found.classes)
+    trunk, anatomy = classes.dissect(found.config.model, "teacher")
+    shapes = {"teacher": anatomy.endpoints, "teacher_cost": anatomy.multiply_adds}
+    variables = {name: tree["trunk"] for name, tree in found.variables.items()}
+    return Teacher(trunk, variables), dataclasses.replace(assembly, **shapes)
 
 
-def build_head(classes: int, /, **settings: Any) -> tuple[Head, nn.Module]:
-    """-> a head's description, and its module."""
-    own = {key: settings.pop(key) for key in HEAD_KEYS}
-    return Head(**own), FORMS[own["form"]](classes, **settings)
-
-
-def build_trunk(classes: int, /, *, name: str, **settings: Any) -> nn.Module:
-    layers = Layers(**{key: settings.pop(key) for key in LAYER_KEYS})
-    return models.MODELS[name](classes, layers, **settings)
-
-
-@contextlib.contextmanager
-def _section(name: str) -> Iterator[None]:
-    """The functions behind a section raise ValueError("KEY is ...; it must ..."); this adds the section."""
-    try:
-        yield
-    except ValueError as error:
-        raise UserError(f"config.{name}.{error}") from error
+def _check_trained(
+    config: Config, stages: tuple[Stage, ...], start: Trained | None, assembly: Assembly
+) -> None:
+    """Every module of the last phase's trunk is trained, was trained, or is said not to be."""
+    _, anatomy = assembly.dissect(config.model)
+    done = set(config.train.freeze).union(*(stage.task.trained for stage in stages))
+    if start is not None:
+        target = {"params": stages[0].state_like(0).params}
+        done |= whole_modules(transfer(start.variables, trunk_of(target))[1])
+    never = [name for name in anatomy.modules_of(list(anatomy.modules)) if name not in done]
+    if never:
+        raise UserError(
+            f"config.train.after is '{config.train.after}', so that {', '.join(never)} would never be"
+            " trained; train them in one of config.phases, take them from config.start.run, or name them in"
+            " config.train.freeze to keep their initial values"
+        )

@@ -1,7 +1,7 @@
 """Per-example losses by name; whoever calls them reduces."""
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Literal
 
@@ -33,34 +33,72 @@ def squared_hinge(
     return jnp.square(jax.nn.relu(1 - targets * logits.astype(jnp.float32))).sum(-1)
 
 
-LOSSES: Mapping[str, Callable[..., Float[Array, " b"]]] = MappingProxyType(
-    {"cross_entropy": cross_entropy, "squared_hinge": squared_hinge}
-)
+def squared_error(output: Float[Array, "b *shape"], target: Float[Array, "b *shape"]) -> Float[Array, " b"]:
+    """Mean over the activations of an example, so that it does not grow with their number."""
+    difference = output.astype(jnp.float32) - target.astype(jnp.float32)
+    return jnp.square(difference).reshape(len(difference), -1).mean(-1)
+
+
+def distillation(
+    logits: Float[Array, "b k"], teacher: Float[Array, "b k"], temperature: float = 1.0
+) -> Float[Array, " b"]:
+    """Cross-entropy in nats to the teacher's softmax, both logits divided by the temperature.
+
+    Romero et al. 2015 (1412.6550), eq. 2; Hinton et al. 2015 (1503.02531) multiply by the temperature's
+    square, which here is the weight's business.
+    """
+    soft = jax.nn.softmax(teacher.astype(jnp.float32) / temperature)
+    return optax.softmax_cross_entropy(logits.astype(jnp.float32) / temperature, soft)
+
+
+@dataclasses.dataclass(frozen=True)
+class Term:
+    """What becomes of one output.
+
+    Attributes:
+      loss: its kind.
+      target: name of its target; accuracy is measured where that is `labels`.
+      gamma: threshold: it counts as max(0, loss - gamma), so that a companion teaches no longer once it is
+        good enough (1409.5185, eq. 3).
+      penalty: factor of the squared norm of its head's kernels, inside the threshold.
+      temperature: of distillation.
+    """
+
+    loss: str = "cross_entropy"
+    target: str = "labels"
+    gamma: float = 0.0
+    penalty: float = 0.0
+    temperature: float = 1.0
+
+    def per_example(self, output: Array, target: Array, label_smoothing: float = 0.0) -> Float[Array, " b"]:
+        if self.loss == "squared_error":
+            return squared_error(output, target)
+        if self.loss == "distillation":
+            return distillation(output, target, self.temperature)
+        kind = {"cross_entropy": cross_entropy, "squared_hinge": squared_hinge}[self.loss]
+        return kind(output, target, label_smoothing)
 
 
 @dataclasses.dataclass(frozen=True)
 class Objective:
-    """The weighted sum of the mean losses of all outputs.
+    """The weighted sum of the mean losses of all outputs; `terms` says for each what it is."""
 
-    Attributes:
-      losses: {output: kind}.
-      gammas: {output: threshold}: a loss counts as max(0, loss - gamma), so that a companion teaches no
-        longer once it is good enough (1409.5185, eq. 3).
-    """
-
-    losses: Mapping[str, str]
-    gammas: Mapping[str, float]
+    terms: Mapping[str, Term]
     label_smoothing: float = 0.0
 
     def __call__(
         self,
-        outputs: Mapping[str, Float[Array, "b k"]],
-        labels: Int[Array, " b"],
+        outputs: Mapping[str, Float[Array, "b ..."]],
+        targets: Mapping[str, Array],
         weights: Mapping[str, Float[Array, ""]],
+        squared_norms: Mapping[str, Float[Array, ""]] = MappingProxyType({}),
     ) -> Float[Array, ""]:
-        terms = []
-        for name, logits in outputs.items():
-            loss = LOSSES[self.losses[name]](logits, labels, self.label_smoothing).mean()
-            gamma = self.gammas[name]
-            terms.append(weights[name] * (jax.nn.relu(loss - gamma) if gamma else loss))
-        return jnp.stack(terms).sum()
+        """`squared_norms` are those of the heads that have a penalty, by output."""
+        found = []
+        for name, output in outputs.items():
+            term = self.terms[name]
+            loss = term.per_example(output, targets[term.target], self.label_smoothing).mean()
+            if term.penalty:
+                loss = loss + term.penalty * squared_norms[name]
+            found.append(weights[name] * (jax.nn.relu(loss - term.gamma) if term.gamma else loss))
+        return jnp.stack(found).sum()

@@ -6,10 +6,10 @@ from types import MappingProxyType
 import jax
 import jax.numpy as jnp
 from flax import struct
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Bool, Float
 
-from resjax.losses import LOSSES
-from resjax.models.heads import MAIN
+from resjax.losses import Term
+from resjax.models.trunk import MAIN
 
 
 class Mean(struct.PyTreeNode):
@@ -45,25 +45,32 @@ def _key(output: str, name: str) -> str:
     return name if output == MAIN else f"{output}/{name}"
 
 
-def metric_names(outputs: Iterable[str]) -> list[str]:
+def metric_names(outputs: Iterable[str], terms: Mapping[str, Term] = MappingProxyType({})) -> list[str]:
     """-> the keys that `measure` gives for outputs of these names."""
-    return [_key(output, name) for output in outputs for name in ("loss", "accuracy")]
+    kinds = {output: ["loss", *(["accuracy"] if is_classifier(output, terms) else [])] for output in outputs}
+    return [_key(output, kind) for output, names in kinds.items() for kind in names]
+
+
+def is_classifier(output: str, terms: Mapping[str, Term]) -> bool:
+    return terms.get(output, Term()).target == "labels"
 
 
 def measure(
-    outputs: Mapping[str, Float[Array, "b k"]],
-    labels: Int[Array, " b"],
+    outputs: Mapping[str, Float[Array, "b ..."]],
+    targets: Mapping[str, Array],
     mask: Bool[Array, " b"] | None = None,
-    *,
-    losses: Mapping[str, str] = MappingProxyType({}),
+    terms: Mapping[str, Term] = MappingProxyType({}),
 ) -> Metrics:
-    """Loss and accuracy of every output; `losses` names the kind of loss where it is not cross-entropy."""
+    """Loss of every output, without smoothing, penalty or threshold, and the accuracy of the classifiers.
+
+    An output that `terms` does not name is a classifier with cross-entropy.
+    """
     found = {}
-    for output, logits in outputs.items():
-        found[_key(output, "loss")] = Mean.of(
-            LOSSES[losses.get(output, "cross_entropy")](logits, labels), mask
-        )
-        found[_key(output, "accuracy")] = Mean.of(logits.argmax(-1) == labels, mask)
+    for output, value in outputs.items():
+        term = terms.get(output, Term())
+        found[_key(output, "loss")] = Mean.of(term.per_example(value, targets[term.target]), mask)
+        if is_classifier(output, terms):
+            found[_key(output, "accuracy")] = Mean.of(value.argmax(-1) == targets["labels"], mask)
     return found
 
 

@@ -139,12 +139,15 @@ class MetricsLog:
         with contextlib.suppress(OSError):  # a full disk has been told by `write`
             self._file.close()
 
-    def write(self, step: int, values: dict[str, float]) -> None:
-        row = {"step": step, **values}
+    def write(self, step: int, values: dict[str, float], phase: str = "") -> None:
+        """`phase` is that of pretraining: rows of the last phase have none."""
+        row: dict[str, Any] = {"step": step, **({"phase": phase} if phase else {}), **values}
         try:
             self._file.write(json.dumps(row) + "\n")
             self._file.flush()
-            self._events.write(step, values)
+            self._events.write(
+                step, {f"{phase}/{name}" if phase else name: value for name, value in values.items()}
+            )
         except OSError as error:
             raise UserError(
                 f"{self._path} cannot be written ({error.strerror}); make room, then start again: the run"

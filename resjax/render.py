@@ -6,8 +6,19 @@ import io
 from collections.abc import Sequence
 from typing import Any
 
+from resjax import config as configs
 from resjax import stats
 from resjax.rows import Record, Row, Table
+
+COST = "multiply-adds of training, 10⁹"
+CONTRAST = [
+    "row - control, paired by seed",
+    "difference, points",
+    "95 % interval",
+    "detectable, points",
+    "n",
+    "what moved",
+]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,11 +38,10 @@ def values(table: Table, records: Sequence[Record], label: str) -> dict[int, flo
 
 
 def render(table: Table, records: Sequence[Record]) -> Rendered:
-    header = ["row", f"{table.metric}, % (mean ± std)", "n", "train/accuracy, %", "seconds a run"]
+    header = ["row", f"{table.metric}, % (mean ± std)", "n", "train/accuracy, %", COST, "seconds a run"]
     body = [_row(table, records, row) for row in table.rows]
     contrasts = [_contrast(table, records, *pair) for pair in table.contrasts]
-    contrast_header = ["row - control, paired by seed", "difference, points", "95 % interval", "n"]
-    tables = [(header, body)] + ([(contrast_header, contrasts)] if contrasts else [])
+    tables = [(header, body)] + ([(CONTRAST, contrasts)] if contrasts else [])
     origin = _origin(records)
     markdown = [f"# {table.title}", *([table.note] if table.note else [])]
     markdown += [_markdown(*each) for each in tables] + [origin]
@@ -46,11 +56,17 @@ def _row(table: Table, records: Sequence[Record], row: Row) -> list[str]:
     diverged = len(mine) - len(finished)
     suffix = f" ({diverged} diverged)" if diverged else ""
     if not finished:
-        return [row.label, "not run" if not mine else "-", f"0{suffix}", "", ""]
+        return [row.label, "not run" if not mine else "-", f"0{suffix}", "", "", ""]
     found = stats.summarize(list(values(table, records, row.label).values()))
     train = stats.summarize([record["metrics"]["train/accuracy"] for record in finished])
     seconds = stats.summarize([record["seconds"] for record in finished])
-    return [row.label, _percent(found), f"{found.n}{suffix}", _percent(train), f"{seconds.mean:.1f}"]
+    cost = {record.get("training_multiply_adds") for record in finished}
+    costs = " / ".join("" if each is None else _significant(each / 1e9) for each in sorted(cost, key=str))
+    return [row.label, _percent(found), f"{found.n}{suffix}", _percent(train), costs, f"{seconds.mean:.1f}"]
+
+
+def _significant(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def _percent(found: stats.Summary) -> str:
@@ -61,9 +77,26 @@ def _contrast(table: Table, records: Sequence[Record], label: str, control: str)
     found = stats.paired_difference(values(table, records, label), values(table, records, control))
     name = f"{label} - {control}"
     if found is None:
-        return [name, "not run", "", "0"]
+        return [name, "not run", "", "", "0", ""]
     interval = "" if found.low is None else f"{100 * found.low:+.2f} to {100 * (found.high or 0):+.2f}"
-    return [name, f"{100 * found.mean:+.2f}", interval, str(found.n)]
+    detectable = "" if found.detectable is None else f"{100 * found.detectable:.2f}"
+    return [
+        name,
+        f"{100 * found.mean:+.2f}",
+        interval,
+        detectable,
+        str(found.n),
+        _moved(records, label, control),
+    ]
+
+
+def _moved(records: Sequence[Record], label: str, control: str) -> str:
+    """-> what differs between the recipes of two rows, from the configs in their records."""
+    configs_of = {record["row"]: configs.override(record["config"], ()) for record in reversed(records)
+                  if record["row"] in (label, control)}  # fmt: skip
+    old, new = configs_of[control], configs_of[label]
+    moved = configs.recipe_difference(old, configs.override({**new.to_dict(), "seed": old.seed}, ()))
+    return "; ".join(moved) or "nothing"
 
 
 def _origin(records: Sequence[Record]) -> str:
@@ -108,15 +141,27 @@ def _csv(table: Table, records: Sequence[Record]) -> str:
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(
-        ["row", "line", "x", "metric", "seed", "value", "train_accuracy", "seconds", "diverged_at"]
+        [
+            "row",
+            "line",
+            "panel",
+            "x",
+            "metric",
+            "seed",
+            "value",
+            "train_accuracy",
+            "training_multiply_adds",
+            "seconds",
+            "diverged_at",
+        ]
     )
     for row in table.rows:
         for record in (record for record in records if record["row"] == row.label):
             metrics = record.get("metrics", {})
             value, train = metrics.get(table.metric), metrics.get("train/accuracy")
             seconds, diverged = record.get("seconds"), record.get("diverged_at")
+            cost = record.get("training_multiply_adds")
             x = row.x if row.x is not None else ""
-            writer.writerow(
-                [row.label, row.line, x, table.metric, record["seed"], value, train, seconds, diverged]
-            )
+            place = [row.label, row.line, row.panel, x, table.metric, record["seed"]]
+            writer.writerow([*place, value, train, cost, seconds, diverged])
     return out.getvalue()

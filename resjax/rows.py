@@ -18,7 +18,8 @@ class Row:
     Attributes:
       config: path of a config file relative to the table's file, with `:arg` if it takes one.
       overrides: dotted keys of the config and their values.
-      line, x: where the row stands in the figure: its curve, and its place on the axis.
+      line, x, panel: where the row stands in the figure: its curve, its place on the axis, and the column
+        of panels that it is in.
     """
 
     label: str
@@ -26,6 +27,7 @@ class Row:
     overrides: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     line: str = ""
     x: float | None = None
+    panel: str = ""
 
     @property
     def slug(self) -> str:

@@ -6,9 +6,10 @@ the only list of types and defaults. A section with `choices` picks one of sever
 """
 
 import dataclasses
+import functools
 import inspect
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from beartype import BeartypeConf
@@ -22,6 +23,7 @@ from resjax.loop import Loop
 from resjax.models.blocks import Layers
 from resjax.models.forms import FORMS
 from resjax.models.heads import Head
+from resjax.phases import Origin, Phase
 
 if typing.TYPE_CHECKING:
     Config = Any  # its own annotations give every attribute a union of all types
@@ -41,12 +43,16 @@ class Section:
         """-> {key: (type, default)}; `inspect.Parameter.empty` stands for "no default"."""
         found = {}
         for function in (self.common, self.choices.get(name or "")):
-            if function is not None:
-                hints = typing.get_type_hints(function.__init__ if inspect.isclass(function) else function)
-                for parameter in inspect.signature(function).parameters.values():
-                    if parameter.kind is inspect.Parameter.KEYWORD_ONLY:
-                        found[parameter.name] = (hints[parameter.name], parameter.default)
+            found |= {} if function is None else _keywords(function)
         return found
+
+
+@functools.cache
+def _keywords(function: Callable[..., Any]) -> dict[str, tuple[Any, Any]]:
+    hints = typing.get_type_hints(function.__init__ if inspect.isclass(function) else function)
+    parameters = inspect.signature(function).parameters.values()
+    only = [each for each in parameters if each.kind is inspect.Parameter.KEYWORD_ONLY]
+    return {each.name: (hints[each.name], each.default) for each in only}
 
 
 SECTIONS = {
@@ -56,15 +62,19 @@ SECTIONS = {
     "optim": Section(optim.make_optimizer, optim.OPTIMIZERS),
     "schedule": Section(optim.make_schedule, optim.SCHEDULES),
     "train": Section(Loop),
+    "start": Section(Origin),
+    "teacher": Section(Origin),
 }
 HEAD = Section(Head, FORMS)  # `heads` is a sequence of sections of this kind
+PHASE = Section(Phase)  # `phases` too; each has a `schedule` and `heads` of its own, and parts of a `model`
+OTHERS = ("seed", "heads", "phases")
 
 
 def complete(config: Config) -> Config:
     """Adds every missing key with its default and checks every key and type."""
-    unknown = set(config) - SECTIONS.keys() - {"seed", "heads"}
+    unknown = set(config) - SECTIONS.keys() - set(OTHERS)
     for key in sorted(unknown):
-        raise UserError(f"config.{key} is not a section{did_you_mean(key, [*SECTIONS, 'seed', 'heads'])}")
+        raise UserError(f"config.{key} is not a section{did_you_mean(key, [*SECTIONS, *OTHERS])}")
     full = ConfigDict({"seed": config.get("seed", 0)})
     seed: Any = full.seed
     _check_type("seed", seed, int)
@@ -72,15 +82,54 @@ def complete(config: Config) -> Config:
         raise UserError(f"config.seed is {seed}; it must be from 0 to {2**32 - 1}")
     for name, section in SECTIONS.items():
         full[name] = _complete_section(name, section, config.get(name, ConfigDict()))
-    heads = config.get("heads", ())
-    if not isinstance(heads, tuple):
-        raise UserError(f"config.heads is of type {type(heads).__name__}; it must be a tuple of dictionaries")
-    full.heads = tuple(_complete_section(f"heads[{i}]", HEAD, head) for i, head in enumerate(heads))
+    full.heads = _complete_heads("heads", config.get("heads", ()))
+    phases = _sequence("phases", config.get("phases", ()))
+    full.phases = tuple(_complete_phase(f"phases[{i}]", each, full.model) for i, each in enumerate(phases))
     full.lock()
     return full
 
 
-def _complete_section(name: str, section: Section, given: Any) -> ConfigDict:
+def _sequence(name: str, value: Any) -> tuple[Any, ...]:
+    if not isinstance(value, tuple):
+        raise UserError(
+            f"config.{name} is of type {type(value).__name__}; it must be a tuple of dictionaries"
+        )
+    return value
+
+
+def _complete_heads(name: str, heads: Any) -> tuple[ConfigDict, ...]:
+    return tuple(
+        _complete_section(f"{name}[{i}]", HEAD, head) for i, head in enumerate(_sequence(name, heads))
+    )
+
+
+def _complete_phase(name: str, given: Any, model: Config) -> ConfigDict:
+    if not isinstance(given, ConfigDict):
+        raise UserError(f"config.{name} is {given!r}; it must be a dictionary of settings")
+    parts = ("schedule", "heads", "model")
+    own = ConfigDict({key: given[key] for key in given if key not in parts})
+    full = _complete_section(name, PHASE, own, also=parts)
+    full.schedule = _complete_section(
+        f"{name}.schedule", SECTIONS["schedule"], given.get("schedule", ConfigDict())
+    )
+    full.heads = _complete_heads(f"{name}.heads", given.get("heads", ()))
+    full.model = given.get("model", ConfigDict())
+    if not isinstance(full.model, ConfigDict) or "name" in full.model:
+        raise UserError(
+            f"config.{name}.model is {given.to_dict()['model']!r}; it must be a dictionary of settings of"
+            f" '{model.name}' that differ in this phase"
+        )
+    _complete_section(f"{name}.model", SECTIONS["model"], merged(model, full.model))
+    return full
+
+
+def merged(model: Config, changes: Config) -> ConfigDict:
+    """-> the section `model` of a phase."""
+    return ConfigDict({**model, **changes})
+
+
+def _complete_section(name: str, section: Section, given: Any, *, also: Sequence[str] = ()) -> ConfigDict:
+    """`also` names keys beside the section's own, for the hint on an unknown one."""
     if not isinstance(given, ConfigDict):
         raise UserError(f"config.{name} is {given!r}; it must be a dictionary of settings")
     key = "form" if section is HEAD else "name"
@@ -92,7 +141,7 @@ def _complete_section(name: str, section: Section, given: Any) -> ConfigDict:
             raise UserError(f"config.{name}.{key} is {chosen!r}{did_you_mean(str(chosen), section.choices)}")
         known = {key: (str, chosen)} | section.keys(chosen)
     for unknown in (key for key in given if key not in known):
-        raise UserError(f"config.{name}.{unknown} is not a known key{did_you_mean(unknown, known)}")
+        raise UserError(f"config.{name}.{unknown} is not a known key{did_you_mean(unknown, [*known, *also])}")
     full = ConfigDict()
     for key, (hint, default) in known.items():
         value = given.get(key, default)
@@ -125,7 +174,7 @@ def describe(hint: Any) -> str:
     if typing.get_origin(hint) is typing.Literal:
         return "one of " + ", ".join(repr(choice) for choice in typing.get_args(hint))
     names = {int: "a whole number", float: "a number", bool: "True or False", str: "a text"}
-    names |= {tuple[float, ...]: "a tuple of numbers", tuple: "a tuple"}
+    names |= {tuple[float, ...]: "a tuple of numbers", tuple[str, ...]: "a tuple of texts", tuple: "a tuple"}
     return names.get(hint, f"of type {hint}")
 
 

@@ -1,11 +1,14 @@
-"""Statistics over seeds: mean, standard deviation, and paired differences with their intervals."""
+"""Statistics over seeds: mean, standard deviation, paired differences, and what n could have shown."""
 
 import dataclasses
 import math
 import statistics
 from collections.abc import Mapping, Sequence
 
-from scipy import stats
+from scipy import optimize, stats
+
+LEVEL = 0.95  # of intervals, two-sided
+POWER = 0.8  # chance to show a difference of the size that `detectable` gives
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,12 +22,18 @@ class Summary:
 
 @dataclasses.dataclass(frozen=True)
 class Difference:
-    """Mean of paired differences with its two-sided 95 % Student interval; None for n = 1."""
+    """Mean of paired differences with its two-sided 95 % Student interval; None for n = 1.
+
+    Attributes:
+      detectable: the smallest true difference that n pairs with this spread would have shown, that is,
+        whose interval would have left out zero, with 80 % probability; None for n = 1.
+    """
 
     n: int
     mean: float
     low: float | None
     high: float | None
+    detectable: float | None
 
 
 def summarize(values: Sequence[float]) -> Summary:
@@ -42,6 +51,22 @@ def paired_difference(treated: Mapping[int, float], control: Mapping[int, float]
         return None
     found = summarize([treated[seed] - control[seed] for seed in seeds])
     if found.std is None:
-        return Difference(found.n, found.mean, None, None)
-    half = float(stats.t.ppf(0.975, found.n - 1)) * found.std / math.sqrt(found.n)
-    return Difference(found.n, found.mean, found.mean - half, found.mean + half)
+        return Difference(found.n, found.mean, None, None, None)
+    error = found.std / math.sqrt(found.n)
+    half = _critical(found.n) * error
+    detectable = error * _noncentrality(found.n)
+    return Difference(found.n, found.mean, found.mean - half, found.mean + half, detectable)
+
+
+def _critical(n: int) -> float:
+    return float(stats.t.ppf((1 + LEVEL) / 2, n - 1))
+
+
+def _noncentrality(n: int) -> float:
+    """-> true difference / standard error at which Student's t passes its critical value with `POWER`."""
+    critical = _critical(n)
+
+    def missing(shift: float) -> float:
+        return float(stats.nct.sf(critical, n - 1, shift)) - POWER
+
+    return float(optimize.brentq(missing, 0.0, 10 * critical))  # pyright: ignore[reportArgumentType]

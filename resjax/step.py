@@ -1,6 +1,7 @@
 """The training state, one training step, one evaluation step: pure functions of arrays."""
 
-from collections.abc import Callable, Mapping
+import dataclasses
+from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from typing import Any
 
@@ -14,7 +15,8 @@ from resjax import metrics as metric
 from resjax.data.augment import Pipeline
 from resjax.losses import Objective
 from resjax.metrics import Metrics
-from resjax.models.heads import Net
+from resjax.models.heads import Net, parameters_of
+from resjax.models.trunk import Trunk
 
 Variables = dict[str, Any]  # Flax collections: `params`, `batch_stats`, ...
 
@@ -44,35 +46,76 @@ class TrainState(struct.PyTreeNode):
         return {"params": self.params, **self.collections} if self.ema is None else self.ema
 
 
+class Teacher(struct.PyTreeNode):
+    """A trained net whose activations are targets."""
+
+    trunk: Trunk = struct.field(pytree_node=False)
+    variables: Variables
+
+    def __call__(self, inputs: Float[Array, "b h w c"]) -> dict[str, Array]:
+        """-> its endpoints, the logits among them; what nobody uses is not computed once compiled."""
+        endpoints: Any = self.trunk.apply(self.variables, inputs, train=False)
+        return endpoints
+
+
 class DeviceData(struct.PyTreeNode):
-    """A split that lives on the device whole, and the way from its images to inputs."""
+    """A split that lives on the device whole, the way to its inputs, and to targets besides labels."""
 
     images: UInt8[Array, "n h w c"]
     labels: Int[Array, " n"]
     pipeline: Pipeline
+    teacher: Teacher | None = None
 
 
-def init_state(
-    net: Net,
-    optimizer: optax.GradientTransformation,
-    key: Array,
-    inputs: Float[Array, "b h w c"],
-    *,
-    ema: bool,
-) -> TrainState:
-    """The state before the first step; `inputs` give shapes only."""
-    collections: Any = net.init(key, inputs, train=False)
+@dataclasses.dataclass(frozen=True)
+class Task:
+    """What a phase of training learns, and with what: static, so part of its compiled program.
+
+    Attributes:
+      trained: the modules of the trunk that learn; the others keep their parameters and statistics.
+    """
+
+    net: Net
+    objective: Objective
+    optimizer: optax.GradientTransformation
+    trained: frozenset[str]
+    ema_decay: float = 0.0
+
+    def without(self, heads: Collection[str]) -> "Task":
+        return dataclasses.replace(self, net=self.net.without(heads))
+
+    @property
+    def metric_names(self) -> list[str]:
+        return metric.metric_names(self.net.output_names, self.objective.terms)
+
+
+def init_state(task: Task, variables: Variables) -> TrainState:
+    """The state before a phase's first step, from the variables of its whole trunk and its heads."""
+    collections = dict(variables)
     params = collections.pop("params")
-    average = {"params": params, **collections} if ema else None
+    average = {"params": params, **collections} if task.ema_decay else None
     return TrainState(
         step=jnp.zeros((), jnp.int32),
         params=params,
-        collections=dict(collections),
-        opt_state=optimizer.init(params),
+        collections=collections,
+        opt_state=task.optimizer.init(split(params, task.trained)[0]),
         ema=jax.tree.map(jnp.copy, average),
-        metrics=metric.zeros(metric.metric_names(net.output_names)),
+        metrics=metric.zeros(task.metric_names),
         diverged_at=jnp.full((), -1, jnp.int32),
     )
+
+
+def split(tree: Mapping[str, Any], trained: Collection[str]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """-> parameters (or statistics) without the trunk's modules that do not learn, and those modules."""
+    trunk = tree.get("trunk", {})
+    kept = {name: part for name, part in trunk.items() if name not in trained}
+    learning = {name: part for name, part in trunk.items() if name in trained}
+    return {**tree, "trunk": learning} if kept else dict(tree), kept
+
+
+def join(learning: Mapping[str, Any], kept: Mapping[str, Any]) -> dict[str, Any]:
+    """The inverse of `split`."""
+    return {**learning, "trunk": {**learning["trunk"], **kept}} if kept else dict(learning)
 
 
 def train_step(
@@ -82,37 +125,42 @@ def train_step(
     key: Array,
     weights: Mapping[str, Float[Array, ""]],
     *,
-    net: Net,
-    optimizer: optax.GradientTransformation,
-    objective: Objective,
-    ema_decay: float,
+    task: Task,
 ) -> TrainState:
     """One step on the examples `index`.
 
     Args:
-      key: of the whole run; the step's own is folded in.
+      key: of the whole phase; the step's own is folded in.
       weights: factor of each output's loss in the sum, by name; traced, so a change compiles nothing.
     """
     augment_key, dropout_key = jax.random.split(jax.random.fold_in(key, state.step))
-    labels = data.labels[index]
     inputs = data.pipeline.train(augment_key, data.images[index])
+    features, targets = _read(task.net, {"params": state.params, **state.collections}, data, index, inputs)
+    learning, kept = split(state.params, task.trained)
 
-    def loss_fn(params: Any) -> tuple[Array, Any]:
-        outputs, collections = net.apply(
+    def loss_fn(learning: Any) -> tuple[Array, Any]:
+        params = join(learning, kept)
+        outputs, collections = task.net.apply(
             {"params": params, **state.collections},
-            inputs,
+            features,
             train=True,
             mutable=list(state.collections),
-            rngs={"dropout": dropout_key},
+            rngs={"dropout": dropout_key, "noise": dropout_key},
         )
-        return objective(outputs, labels, weights), (outputs, collections)
+        loss = task.objective(outputs, targets, weights, _squared_norms(params, task.objective))
+        return loss, (outputs, collections)
 
-    (loss, (outputs, collections)), grads = jax.value_and_grad(loss_fn, has_aux=True)(state.params)
-    updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
-    params = optax.apply_updates(state.params, updates)
+    (loss, (outputs, collections)), grads = jax.value_and_grad(loss_fn, has_aux=True)(learning)
+    updates, opt_state = task.optimizer.update(grads, state.opt_state, learning)
+    moved: Any = optax.apply_updates(learning, updates)
+    params = join(moved, kept)
+    collections = {
+        name: join(split(new, task.trained)[0], split(state.collections[name], task.trained)[1])
+        for name, new in collections.items()
+    }
     ema = state.ema
     if ema is not None:
-        ema = optax.incremental_update({"params": params, **collections}, ema, 1 - ema_decay)
+        ema = optax.incremental_update({"params": params, **collections}, ema, 1 - task.ema_decay)
     bad_now = ~jnp.isfinite(loss) & (state.diverged_at < 0)
     return state.replace(
         step=state.step + 1,
@@ -120,21 +168,42 @@ def train_step(
         collections=collections,
         opt_state=opt_state,
         ema=ema,
-        metrics=metric.merge(state.metrics, metric.measure(outputs, labels, losses=objective.losses)),
+        metrics=metric.merge(state.metrics, metric.measure(outputs, targets, terms=task.objective.terms)),
         diverged_at=jnp.where(bad_now, state.step, state.diverged_at),
     )
 
 
-def make_train_chunk(
-    steps_per_dispatch: int, **step_settings: Any
-) -> Callable[..., tuple[TrainState, Array]]:
+def _read(
+    net: Net, variables: Variables, data: DeviceData, index: Int[Array, " b"], inputs: Array
+) -> tuple[Array, dict[str, Array]]:
+    """-> what the trained part of the net reads, and every target; what is not used costs nothing."""
+    features: Any = net.apply(variables, inputs, method="enter") if net.after else inputs
+    targets = {"labels": data.labels[index], "input": features}
+    if data.teacher is not None:
+        targets |= {f"teacher/{name}": value for name, value in data.teacher(inputs).items()}
+    return features, targets
+
+
+def _squared_norms(params: Any, objective: Objective) -> dict[str, Array]:
+    """-> {head: sum of squares of its kernels} of the heads with a penalty."""
+    found = {}
+    for name, term in objective.terms.items():
+        part = parameters_of(name)
+        if term.penalty and part in params:
+            leaves = jax.tree_util.tree_leaves_with_path(params[part])
+            kernels = [leaf for path, leaf in leaves if path[-1].key == "kernel"]
+            found[name] = jnp.stack([jnp.square(kernel).sum() for kernel in kernels]).sum()
+    return found
+
+
+def make_train_chunk(steps_per_dispatch: int, task: Task) -> Callable[..., tuple[TrainState, Array]]:
     """-> jitted `chunk(state, index, count, data, key, weights)`: `count` steps, one compiled program.
 
     `index` is (steps_per_dispatch, b) and each output's weights (steps_per_dispatch,); what lies from
     `count` on is not used. The old state is donated.
     The second result is a small array to wait for: the state itself goes into the next chunk.
     """
-    one_step = partial(train_step, **step_settings)
+    one_step = partial(train_step, task=task)
 
     def chunk(
         state: TrainState,
@@ -154,7 +223,7 @@ def make_train_chunk(
     return jax.jit(chunk, donate_argnums=0)
 
 
-def make_eval_step(net: Net, objective: Objective) -> Callable[..., Metrics]:
+def make_eval_step(task: Task) -> Callable[..., Metrics]:
     """-> jitted `evaluate(variables, metrics, index, mask, data)`, which adds one batch to the sums."""
 
     def evaluate(
@@ -165,7 +234,8 @@ def make_eval_step(net: Net, objective: Objective) -> Callable[..., Metrics]:
         data: DeviceData,
     ) -> Metrics:
         inputs = data.pipeline.evaluate(data.images[index])
-        outputs: Any = net.apply(variables, inputs, train=False)
-        return metric.merge(sums, metric.measure(outputs, data.labels[index], mask, losses=objective.losses))
+        features, targets = _read(task.net, variables, data, index, inputs)
+        outputs: Any = task.net.apply(variables, features, train=False)
+        return metric.merge(sums, metric.measure(outputs, targets, mask, task.objective.terms))
 
     return jax.jit(evaluate)

@@ -1,19 +1,22 @@
 """Tables: rows of configs times seeds; run the cells that are missing, keep one record for each."""
 
 import dataclasses
+import functools
 import json
 import os
 import shlex
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from resjax import assemble, figure, pyfile, render
 from resjax import config as configs
-from resjax import figure, job, pyfile, render
 from resjax.config import Config
+from resjax.data import sources
+from resjax.data.sources import Dataset
 from resjax.errors import Diverged, FolderBusy, UserError, did_you_mean
 from resjax.metrics import metric_names
-from resjax.models.heads import MAIN
+from resjax.models.trunk import MAIN
 from resjax.progress import Display
 from resjax.record import provenance, write_atomically
 from resjax.rows import Record, Row, Table
@@ -86,25 +89,28 @@ def run(
         cell for cell in cells(table, file) if row in (None, cell.row.label) and seed in (None, cell.seed)
     ]
     for cell in wanted:  # all of them before the first one runs
-        job.check(cell.config)
+        assemble.check(cell.config)
     missing = [cell for cell in wanted if not _is_recorded(results / cell.record_name, cell)]
     display.say(f"{table.name}: {len(wanted) - len(missing)} cells recorded, {len(missing)} to run")
+    load = functools.lru_cache(maxsize=1)(sources.load)  # most cells of a table read the same data
     with display, display.task(table.name, len(missing)) as update:
         for done, cell in enumerate(missing):
             update(done, f"{cell.row.label}, seed {cell.seed}")
-            record = _run_cell(table, cell, workdir, display)
+            record = _run_cell(table, cell, workdir, display, load)
             if record is not None:
                 results.mkdir(parents=True, exist_ok=True)
                 write_atomically(results / cell.record_name, json.dumps(record, indent=1) + "\n")
         update(len(missing), "done")
 
 
-def _run_cell(table: Table, cell: Cell, workdir: Path, display: Display) -> Record | None:
+def _run_cell(
+    table: Table, cell: Cell, workdir: Path, display: Display, load: Callable[..., Dataset]
+) -> Record | None:
     folder = workdir / table.name / cell.row.slug / f"seed{cell.seed}"
     command = shlex.join(["resjax", "train", *cell.flags, "--workdir", str(folder)])
     identity = {"table": table.name, "row": cell.row.label, "seed": cell.seed, "command": command}
     try:
-        return identity | train(cell.config, folder, display)
+        return identity | train(cell.config, folder, display, load)
     except FolderBusy as error:
         display.say(f"{cell.row.label}, seed {cell.seed}: skipped, {error}")
         return None

@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,25 +10,37 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from resjax import config as configs
 from resjax import metrics as metric
-from resjax.checkpoint import Checkpoints, digest
+from resjax.checkpoint import Checkpoints
 from resjax.config import Config
+from resjax.data import sources
 from resjax.data.batches import train_batches
+from resjax.data.sources import Dataset
 from resjax.errors import Diverged, Interrupted
 from resjax.evaluate import Evaluator
 from resjax.job import Job, build
-from resjax.models.heads import Net, discard
+from resjax.models.heads import discard
+from resjax.phases import Stage, trunk_of
 from resjax.progress import Clock, Display
-from resjax.record import MetricsLog, RunFolder, provenance, write_atomically
-from resjax.step import TrainState, make_train_chunk
+from resjax.record import MetricsLog, RunFolder, write_atomically
+from resjax.result import newest, result, score
+from resjax.step import Task, TrainState, make_train_chunk
 from resjax.stop import StopRequest
+from resjax.transfer import transfer
 
 IN_FLIGHT = 2  # dispatched chunks that may be unfinished: enough to keep the device busy
 
 
-def train(config: Config, workdir: Path, display: Display | None = None) -> dict[str, Any]:
+def train(
+    config: Config,
+    workdir: Path,
+    display: Display | None = None,
+    load: Callable[..., Dataset] = sources.load,
+) -> dict[str, Any]:
     """Trains what `config` describes in the folder `workdir`, going on where a former run stopped.
+
+    Args:
+      load: reads the section `data`; a table passes one that remembers.
 
     Returns:
       The content of `result.json`.
@@ -39,103 +50,187 @@ def train(config: Config, workdir: Path, display: Display | None = None) -> dict
       Interrupted: SIGTERM or Ctrl-C; the state is saved.
       Diverged: the loss became NaN or infinite.
     """
-    job = build(config)
+    job = build(config, load)
     with RunFolder(workdir, config) as folder, StopRequest() as stop:
-        result = folder.result()
-        if result is None:
+        found = folder.result()
+        if found is None:
             with Checkpoints(workdir) as checkpoints, display or Display(quiet=True) as shown:
-                result = _run(job, workdir, checkpoints, stop, shown)
-            write_atomically(workdir / "result.json", json.dumps(result, indent=2) + "\n")
-    return result
+                found = _Run(job, workdir, checkpoints, stop, shown).all_phases()
+            write_atomically(workdir / "result.json", json.dumps(found, indent=2) + "\n")
+    return found
 
 
-def _run(
-    job: Job, workdir: Path, checkpoints: Checkpoints, stop: StopRequest, display: Display
-) -> dict[str, Any]:
-    """The training loop. Every boundary is a multiple of something, so a resumed run meets the same ones."""
-    loop, total, clock, log_lines = job.loop, job.total_steps, Clock(), 0
-    init_key, run_key = jax.random.split(jax.random.key(job.config.seed))
-    state = job.init_state(init_key)
-    resumed = checkpoints.resume(job.state_like)
-    if resumed is not None:
-        state, meta = resumed
-        clock, log_lines = Clock(**meta["clock"]), meta["log_lines"]
-        display.say(f"resuming {workdir} at step {int(state.step)} of {total}")
-    step = logged = int(state.step)
-    per_dispatch = _steps_per_dispatch(job, state)
-    net = job.net_at(max(step - 1, 0))
-    chunk, evaluate = _programs(job, net, per_dispatch)
-    data = job.device_data(job.dataset.train)
-    tokens, cold = [], True
+class _Run:
+    """The training loop. Every boundary is a multiple of something, so a resumed run meets the same ones.
 
-    def save(score: float | None = None) -> None:
-        _check_finite(state, checkpoints)
-        clock.tick()
-        meta = {"log_lines": len(log.rows), "clock": dataclasses.asdict(clock)}
-        checkpoints.save(step, state, meta, score)
-        clock.tick()
+    Steps count from the start of the phase; only checkpoints, the log and messages count them all.
+    """
 
-    def interrupt_if_asked() -> None:
-        if stop.signal:
-            if step not in checkpoints.steps():
-                save()
-            checkpoints.wait()
-            raise Interrupted(
-                f"{stop.signal}: saved step {step} of {total} in {checkpoints.folder};"
-                " the same command goes on"
-            )
+    def __init__(
+        self, job: Job, workdir: Path, checkpoints: Checkpoints, stop: StopRequest, display: Display
+    ):
+        self.job, self.workdir, self.checkpoints, self.stop, self.display = (
+            job,
+            workdir,
+            checkpoints,
+            stop,
+            display,
+        )
+        self.init_key, self.run_key = jax.random.split(jax.random.key(job.config.seed))
+        resumed = checkpoints.resume(job.state_like)
+        if resumed is None:
+            self.stage, self.clock, self.log_lines = job.stages[0], Clock(), 0
+            self.transfers: list[dict[str, Any]] = []
+            self.state = self._first_state()
+        else:
+            self.state, meta = resumed
+            self.stage, self.clock = job.stage_at(meta["step"]), Clock(**meta["clock"])
+            self.log_lines, self.transfers = meta["log_lines"], meta["transfers"]
+            display.say(f"resuming {workdir} at step {meta['step']} of {job.total_steps}")
+        self.data, self.evaluate = job.device_data(job.dataset.train), Evaluator(job)
 
-    with MetricsLog(workdir, log_lines) as log, display.task(str(workdir), total, step) as update:
+    @property
+    def step(self) -> int:
+        """How many steps of the whole run are done."""
+        return self.stage.start + self.done
+
+    def all_phases(self) -> dict[str, Any]:
+        job = self.job
+        self.done = int(self.state.step)
+        with (
+            MetricsLog(self.workdir, self.log_lines) as self.log,
+            self.display.task(str(self.workdir), job.total_steps, self.step) as self.update,
+        ):
+            for stage in job.stages[job.stages.index(self.stage) :]:
+                if stage is not self.stage:
+                    self._go_on_to(stage)
+                self._phase()
+            self.checkpoints.wait()
+            return result(job, self.state, self.log, self.clock, self.transfers)
+
+    def _first_state(self) -> TrainState:
+        if self.job.start is None:
+            return self.stage.init_state(self.init_key)
+        return self._take_over(self.job.start.variables, f"{self.job.start.run}, step {self.job.start.step}")
+
+    def _go_on_to(self, stage: Stage) -> None:
+        """Begins a phase with the trunk that the one before it left."""
+        before = trunk_of({"params": self.state.params, **self.state.collections})
+        origin, same = f"phase {self.stage.name}", stage.net.trunk == self.stage.net.trunk
+        self.stage, self.done = stage, 0
+        self.state = stage.init_state(self.init_key, before) if same else self._take_over(before, origin)
+
+    def _take_over(self, before: Any, origin: str) -> TrainState:
+        """-> the first state of the phase, with what its trunk has in common with another one."""
+        trunk, found = transfer(before, self.stage.init_trunk(self.init_key))
+        self.transfers.append({"phase": self.stage.name, "from": origin, **dataclasses.asdict(found)})
+        self.display.say(f"phase {self.stage.name} starts from {origin}: {found}")
+        return self.stage.init_state(self.init_key, trunk)
+
+    def _phase(self) -> None:
+        """All steps of the phase that are not yet done."""
+        job, stage, loop = self.job, self.stage, self.job.loop
+        per_dispatch = loop.dispatch(self.state.params)
+        task = stage.task_at(max(self.done - 1, 0))
+        chunk = self._compile(task, per_dispatch)
+        pretraining = len(job.stages) - 1 - job.stages.index(stage)  # 0 in the last phase, as without any
+        key = jax.random.fold_in(self.run_key, pretraining) if pretraining else self.run_key
+        logged, tokens, cold = self.done, [], True
         while True:
-            at_evaluation = step > 0 and (step % job.eval_steps == 0 or step == total)
-            if at_evaluation and not log.has(step, evaluate.marker):
-                found = evaluate(state.variables, last=step == total, poll=interrupt_if_asked)
-                log.write(step, found)
-                save(_score(found, log))
-            if step == total:
+            at_end = self.done == stage.steps
+            at_evaluation = self.done > 0 and (self.done % job.eval_steps == 0 or at_end)
+            if at_evaluation and not self.log.has(self.step, self.evaluate.marker):
+                both = at_end and stage is job.last
+                found = self.evaluate(self.state.variables, both=both, poll=self._interrupt_if_asked)
+                self._write(found)
+                self._save(score(found, self.log) if stage is job.last else None)
+            if at_end:
                 break
-            interrupt_if_asked()
-            if step in job.discards and len(net.heads) > len(job.net_at(step).heads):
-                net, state = job.net_at(step), _discard(state, job.discards[step])
-                chunk, evaluate = _programs(job, net, per_dispatch)
-                cold = True
+            self._interrupt_if_asked()
+            if self.done in stage.discards and task != stage.task_at(self.done):
+                task = stage.task_at(self.done)
+                self.state = _discard(self.state, stage.discards[self.done])
+                chunk, cold = self._compile(task, per_dispatch), True
 
-            boundary = min(_next(step, n) for n in (loop.log_every, job.eval_steps, loop.checkpoint_every))
-            later = [at for at in job.discards if at > step]
-            count = min(boundary, total, step + per_dispatch, *later) - step
+            boundary = min(
+                _next(self.done, n) for n in (loop.log_every, job.eval_steps, loop.checkpoint_every)
+            )
+            later = [at for at in stage.discards if at > self.done]
+            count = min(boundary, stage.steps, self.done + per_dispatch, *later) - self.done
             index = np.zeros((per_dispatch, loop.batch_size), np.int32)
-            index[:count] = train_batches(len(data.labels), loop.batch_size, job.config.seed, step, count)
-            weights = job.loss_weights(step, per_dispatch)
-            state, token = chunk(state, index, count, data, run_key, weights)
-            step += count
+            examples = len(self.data.labels)
+            index[:count] = train_batches(examples, loop.batch_size, job.config.seed, self.done, count)
+            weights = stage.loss_weights(self.done, per_dispatch)
+            self.state, token = chunk(self.state, index, count, self.data, key, weights)
+            self.done += count
             tokens.append(token)
             if len(tokens) > IN_FLIGHT:
                 jax.block_until_ready(tokens.pop(0))
             if cold:  # the first dispatch compiles; throughput is measured behind it
                 jax.block_until_ready(token)
-                clock.tick()
-                cold, logged = False, step
+                self.clock.tick()
+                cold, logged = False, self.done
 
-            at_evaluation = step % job.eval_steps == 0 or step == total
-            at_log = step % loop.log_every == 0 or step in job.discards
-            at_checkpoint = step % loop.checkpoint_every == 0
+            at_evaluation = self.done % job.eval_steps == 0 or self.done == stage.steps
+            at_log = self.done % loop.log_every == 0 or self.done in stage.discards
+            at_checkpoint = self.done % loop.checkpoint_every == 0
             if at_log or at_checkpoint or at_evaluation:
-                jax.block_until_ready(state)
-                clock.trained((step - logged) * loop.batch_size)
-                logged = step
+                jax.block_until_ready(self.state)
+                self.clock.trained((self.done - logged) * loop.batch_size)
+                logged = self.done
             if at_log or at_evaluation:
-                state = _report(job, state, step, log, checkpoints)
+                self._report()
             if at_checkpoint and not at_evaluation:  # an evaluation saves behind itself
-                save()
-            update(step, _note(log, clock))
-        checkpoints.wait()
-        return _result(job, state, log, clock)
+                self._save()
+            self.update(self.step, newest(job, stage, self.log, self.clock))
 
+    def _compile(self, task: Task, per_dispatch: int) -> Callable[..., Any]:
+        self.evaluate.attend(task)
+        return make_train_chunk(per_dispatch, task)
 
-def _programs(job: Job, net: Net, per_dispatch: int) -> tuple[Callable[..., Any], Evaluator]:
-    """-> the compiled steps of a net, and its evaluation."""
-    settings = {"optimizer": job.optimizer, "objective": job.objective, "ema_decay": job.loop.ema_decay}
-    return make_train_chunk(per_dispatch, net=net, **settings), Evaluator(job, net)
+    def _report(self) -> None:
+        """Logs the means since the last report, and sets the sums back to zero."""
+        self._check_finite()
+        means = {f"train/{name}": value for name, value in metric.values(self.state.metrics).items()}
+        rate = float(jnp.asarray(self.stage.schedule(self.done - 1)))
+        self._write({**means, "learning_rate": rate})
+        self.state = self.state.replace(metrics=metric.zeros(self.state.metrics))
+
+    def _write(self, values: dict[str, float]) -> None:
+        self.log.write(self.step, values, phase="" if self.stage is self.job.last else self.stage.name)
+
+    def _save(self, score: float | None = None) -> None:
+        self._check_finite()
+        self.clock.tick()
+        meta = {"step": self.step, "log_lines": len(self.log.rows), "transfers": self.transfers}
+        self.checkpoints.save(
+            self.step, self.state, meta | {"clock": dataclasses.asdict(self.clock)}, score
+        )  # fmt: skip
+        self.clock.tick()
+
+    def _interrupt_if_asked(self) -> None:
+        if self.stop.signal:
+            if self.step not in self.checkpoints.steps():
+                self._save()
+            self.checkpoints.wait()
+            raise Interrupted(
+                f"{self.stop.signal}: saved step {self.step} of {self.job.total_steps} in"
+                f" {self.checkpoints.folder}; the same command goes on"
+            )
+
+    def _check_finite(self) -> None:
+        diverged_at = int(self.state.diverged_at)
+        if diverged_at < 0:
+            return
+        self.checkpoints.wait()
+        steps, at = self.checkpoints.steps(), self.stage.start + diverged_at
+        good = f"the last good checkpoint is step {steps[-1]} in {self.checkpoints.folder}"
+        prefix = "" if self.stage is self.job.last else f"phases[{self.job.stages.index(self.stage)}]."
+        raise Diverged(
+            f"the loss became NaN or infinite at step {at}; {good if steps else 'none was saved'}; a lower"
+            f" config.{prefix}schedule.learning_rate or config.optim.clip_norm may help",
+            at,
+        )
 
 
 def _discard(state: TrainState, names: list[str]) -> TrainState:
@@ -144,93 +239,5 @@ def _discard(state: TrainState, names: list[str]) -> TrainState:
     return discard(state, names).replace(metrics=kept)
 
 
-def _steps_per_dispatch(job: Job, state: TrainState) -> int:
-    chosen, on_cpu = job.loop.steps_per_dispatch, jax.default_backend() == "cpu"
-    if chosen > 1 and on_cpu and any(leaf.ndim == 4 for leaf in jax.tree.leaves(state.params)):
-        warnings.warn(
-            f"config.train.steps_per_dispatch is {chosen}, and on the CPU a convolution's gradient inside"
-            " a loop is many times slower; 0 chooses what is fast",
-            stacklevel=2,
-        )
-    return chosen or (1 if on_cpu else 50)
-
-
 def _next(step: int, every: int) -> int:
     return (step // every + 1) * every
-
-
-def _score(found: dict[str, float], log: MetricsLog) -> float:
-    """What `best` means: validation accuracy, or where nothing is held out, low training loss; never test."""
-    if "validation/accuracy" in found:
-        return found["validation/accuracy"]
-    return -next(row["train/loss"] for row in reversed(log.rows) if "train/loss" in row)
-
-
-def _check_finite(state: TrainState, checkpoints: Checkpoints) -> None:
-    diverged_at = int(state.diverged_at)
-    if diverged_at < 0:
-        return
-    checkpoints.wait()
-    steps = checkpoints.steps()
-    where = (
-        f"the last good checkpoint is step {steps[-1]} in {checkpoints.folder}" if steps else "none was saved"
-    )
-    raise Diverged(
-        f"the loss became NaN or infinite at step {diverged_at}; {where}; a lower"
-        " config.schedule.learning_rate or config.optim.clip_norm may help",
-        diverged_at,
-    )
-
-
-def _report(job: Job, state: TrainState, step: int, log: MetricsLog, checkpoints: Checkpoints) -> TrainState:
-    """Logs the means since the last report; -> the state with its sums set back to zero."""
-    _check_finite(state, checkpoints)
-    means = {f"train/{name}": value for name, value in metric.values(state.metrics).items()}
-    log.write(step, {**means, "learning_rate": float(jnp.asarray(job.schedule(step - 1)))})
-    return state.replace(metrics=metric.zeros(state.metrics))
-
-
-def _note(log: MetricsLog, clock: Clock) -> str:
-    """The end of the progress line: newest loss and accuracies, and speed."""
-    newest: dict[str, float] = {}
-    for row in log.rows[-3:]:
-        newest |= row
-    parts = [
-        f"{label} {newest[name]:{form}}"
-        for label, name, form in (
-            ("loss", "train/loss", ".3f"),
-            ("train", "train/accuracy", ".1%"),
-            ("validation", "validation/accuracy", ".1%"),
-            ("test", "test/accuracy", ".1%"),
-        )
-        if name in newest
-    ]
-    return "  ".join([*parts, f"{clock.images_per_second:.0f} img/s" if clock.training else "compiling"])
-
-
-def _result(job: Job, state: TrainState, log: MetricsLog, clock: Clock) -> dict[str, Any]:
-    evaluated = next(row for row in reversed(log.rows) if "test/accuracy" in row)
-    return {
-        "config": configs.portable(job.config),
-        "seed": job.config.seed,
-        "steps": int(state.step),
-        "metrics": _last_epoch(job, log) | {key: value for key, value in evaluated.items() if key != "step"},
-        "curve": log.rows,
-        "state_sha256": digest(state),
-        "seconds": round(clock.seconds, 3),
-        "images_per_second": round(clock.images_per_second, 1),
-        **provenance(),
-    }
-
-
-def _last_epoch(job: Job, log: MetricsLog) -> dict[str, float]:
-    """-> means of the training metrics over the last reports that make up an epoch, by their steps."""
-    reports = [row for row in log.rows if "train/loss" in row]
-    starts = [0, *(row["step"] for row in reports)]
-    spans = [row["step"] - start for start, row in zip(starts, reports, strict=False)]
-    used = len(reports) - 1
-    while used > 0 and sum(spans[used:]) < job.steps_per_epoch - 1:
-        used -= 1
-    last, weights = reports[used:], spans[used:]
-    names = [name for name in last[-1] if name.startswith("train/")]
-    return {name: float(np.average([row[name] for row in last], weights=weights)) for name in names}

@@ -9,7 +9,8 @@ from types import MappingProxyType
 import numpy as np
 from jaxtyping import Float32
 
-from resjax.models.heads import MAIN, Head
+from resjax.models.heads import Head
+from resjax.models.trunk import MAIN
 
 Share = Callable[[np.ndarray, float], np.ndarray]  # (t / N, epochs in N) -> factor
 
@@ -45,15 +46,22 @@ SCHEDULES: Mapping[str, Share] = MappingProxyType(
 
 
 def at_steps(
-    heads: Sequence[Head], first: int, steps: int, total: int, steps_per_epoch: float, *, normalize: bool
+    heads: Sequence[Head],
+    first: int,
+    steps: int,
+    total: int,
+    steps_per_epoch: float,
+    *,
+    main: bool = True,
+    normalize: bool,
 ) -> dict[str, Float32[np.ndarray, " steps"]]:
-    """-> {output: weight at each of `steps` steps from `first` on}; the main output has 1.
+    """-> {output: weight at each of `steps` steps from `first` on}; the main output, if it is there, has 1.
 
     With `normalize`, the weights of a step are divided by their sum.
     """
     done = np.arange(first, first + steps) / total
     epochs = total / steps_per_epoch
-    found = {MAIN: np.ones(steps)}
+    found = {MAIN: np.ones(steps)} if main else {}
     for head in heads:
         found[head.name] = head.weight * SCHEDULES[head.schedule](done, epochs)
     scale = sum(found.values()) if normalize else 1.0

@@ -114,7 +114,7 @@ def test_another_model_s_checkpoint_is_refused(
 
 @pytest.mark.parametrize("name", ["7", "lats", "²"])
 def test_an_unknown_checkpoint_is_refused(run: Path, capsys: Capture, name: str) -> None:
-    said = (f"--checkpoint is '{name}'", r"last, best or one of the steps \[10, 12\]")
+    said = (f"checkpoint '{name}' is not there", r"last, best or one of the steps \[10, 12\]")
     refuse_untouched(capsys, run, "eval", "--checkpoint", name, said=said)
 
 

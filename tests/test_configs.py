@@ -6,12 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from resjax import assemble, optim
 from resjax import config as configs
-from resjax import job as jobs
-from resjax import optim
 from resjax.__main__ import main
 from resjax.data import sources
-from resjax.show import summarize
 
 FOLDER = Path(__file__).parent.parent / "configs"
 FILES = sorted(FOLDER.glob("*.py"))
@@ -47,9 +45,9 @@ def test_it_is_completed_and_needs_no_more(file: Path) -> None:
 def test_its_net_is_built_without_the_data(file: Path, tmp_path: Path) -> None:
     config = configs.load(str(file), [f"--config.data.directory={tmp_path}"])
     shape, classes = sources.describe(**config.data.to_dict())
-    net = jobs.build_net(config, shape, classes)
+    net, found = assemble.build_net(config, shape, classes)
     assert net.output_names == ["main"]
-    assert summarize(net, shape).layers[-1].shape == (classes,)
+    assert found.layers[-1].shape == (classes,)
     assert not list(tmp_path.iterdir())
 
 
@@ -66,7 +64,8 @@ def test_its_argument_is_the_depth(file: Path) -> None:
     config = configs.load(f"{file}:{depth}")
     assert config.model.depth == int(depth) != configs.load(str(file)).model.depth
     shape, classes = sources.describe(**config.data.to_dict())
-    assert summarize(jobs.build_net(config, shape, classes), shape).parameters == parameters
+    _, found = assemble.build_net(config, shape, classes)
+    assert found.parameters == parameters
 
 
 @pytest.mark.parametrize("argument", ["deep", "2.5"])

@@ -16,18 +16,28 @@ LAYERS = (
     ("pyfile",),
     ("data.__init__", "data.split"),
     ("data.sources", "data.tfds_source", "data.batches", "data.augment"),
-    ("models.blocks", "models.endpoints"),
-    ("models.mlp", "models.resnet", "models.googlenet", "models.dsn", "models.forms", "models.heads"),
-    ("models.__init__",),
-    ("losses", "optim", "weights"),
-    ("loop",),
-    ("metrics",),
-    ("step",),
+    ("models.blocks",),
+    ("models.trunk", "models.classifiers"),
+    (
+        "models.mlp",
+        "models.resnet",
+        "models.googlenet",
+        "models.dsn",
+        "models.layerwise",
+        "models.regressors",
+    ),
+    ("models.__init__", "models.forms", "models.heads"),
+    ("losses", "optim", "weights", "anatomy"),
+    ("loop", "metrics"),
+    ("step", "transfer"),
+    ("phases",),
     ("schema",),
     ("config",),
-    ("job",),
+    ("assemble",),
     ("checkpoint", "events", "record", "progress", "stop"),
-    ("evaluate",),
+    ("trained",),
+    ("job",),
+    ("evaluate", "result"),
     ("train",),
     ("stats", "rows"),
     ("render",),
@@ -107,7 +117,7 @@ def test_models_know_no_loss_no_data_and_no_config(name: str) -> None:
 def test_losses_and_the_step_know_no_config() -> None:
     for name in ("losses", "metrics", "optim", "weights", "step", "loop"):
         assert packages(MODULES[name]).isdisjoint({"ml_collections", "absl"})
-        assert own(MODULES[name]).isdisjoint({"config", "schema", "job"})
+        assert own(MODULES[name]).isdisjoint({"config", "schema", "assemble", "job"})
 
 
 @pytest.mark.parametrize("name", ["data.sources", "data.batches", "data.tfds_source"])

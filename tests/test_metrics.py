@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from resjax import losses, metrics
+from resjax.losses import Term
 from resjax.metrics import Mean
 
 RNG = np.random.default_rng(0)
@@ -19,6 +20,10 @@ LABELS = RNG.integers(0, 4, 12)
 
 def outputs(part: slice) -> dict[str, jax.Array]:
     return {"main": jnp.asarray(LOGITS[part]), "early": jnp.asarray(-LOGITS[part])}
+
+
+def targets(part: slice = slice(None)) -> dict[str, jax.Array]:
+    return {"labels": jnp.asarray(LABELS[part])}
 
 
 def test_a_mean_is_total_over_count() -> None:
@@ -56,8 +61,8 @@ def test_parts_of_any_size_merge_to_the_whole(cuts: tuple[int, ...]) -> None:
     merged = metrics.zeros(names)
     for start, end in pairwise(edges):
         part = slice(start, end)
-        merged = metrics.merge(merged, metrics.measure(outputs(part), jnp.asarray(LABELS[part])))
-    whole = metrics.values(metrics.measure(outputs(slice(None)), jnp.asarray(LABELS)))
+        merged = metrics.merge(merged, metrics.measure(outputs(part), targets(part)))
+    whole = metrics.values(metrics.measure(outputs(slice(None)), targets()))
     assert metrics.values(merged) == pytest.approx(whole, rel=1e-6)
     assert all(float(mean.count) == 12 for mean in merged.values())
 
@@ -68,13 +73,13 @@ def test_padding_changes_no_metric() -> None:
         for name, value in outputs(slice(None)).items()
     }
     labels = jnp.asarray(np.concatenate([LABELS, [0, 0, 0]]))
-    found = metrics.measure(padded, labels, jnp.arange(15) < 12)
-    whole = metrics.measure(outputs(slice(None)), jnp.asarray(LABELS))
+    found = metrics.measure(padded, {"labels": labels}, jnp.arange(15) < 12)
+    whole = metrics.measure(outputs(slice(None)), targets())
     assert metrics.values(found) == pytest.approx(metrics.values(whole), rel=1e-6)
 
 
 def test_each_output_has_loss_and_accuracy_and_main_has_no_prefix() -> None:
-    found = metrics.values(metrics.measure(outputs(slice(None)), jnp.asarray(LABELS)))
+    found = metrics.values(metrics.measure(outputs(slice(None)), targets()))
     assert found.keys() == {"loss", "accuracy", "early/loss", "early/accuracy"}
     assert found.keys() == set(metrics.metric_names(["main", "early"]))
     assert found["accuracy"] == pytest.approx((LOGITS.argmax(1) == LABELS).mean())
@@ -82,14 +87,15 @@ def test_each_output_has_loss_and_accuracy_and_main_has_no_prefix() -> None:
 
 
 def test_the_sums_are_those_of_the_same_code_under_jit() -> None:
-    plain = metrics.measure(outputs(slice(None)), jnp.asarray(LABELS))
-    compiled = jax.jit(metrics.measure)(outputs(slice(None)), jnp.asarray(LABELS))
+    plain = metrics.measure(outputs(slice(None)), targets())
+    compiled = jax.jit(metrics.measure)(outputs(slice(None)), targets())
     assert metrics.values(compiled) == pytest.approx(metrics.values(plain), rel=1e-6)
 
 
 def test_each_output_is_measured_by_the_loss_that_trains_it() -> None:
     labels = jnp.asarray(LABELS)
-    found = metrics.measure(outputs(slice(None)), labels, losses={"early": "squared_hinge"})
+    terms = {"early": Term("squared_hinge")}
+    found = metrics.measure(outputs(slice(None)), targets(), terms=terms)
     early = losses.squared_hinge(jnp.asarray(-LOGITS), labels)
     assert found["early/loss"].value() == pytest.approx(float(early.mean()), rel=1e-6)
     assert found["loss"].value() == pytest.approx(

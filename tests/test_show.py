@@ -8,11 +8,11 @@ import jax
 import pytest
 
 from resjax.__main__ import main
+from resjax.anatomy import summarize
 from resjax.models import MODELS
 from resjax.models.blocks import Layers
 from resjax.models.forms import FORMS
 from resjax.models.heads import Head, Net, attach
-from resjax.show import summarize
 
 SHAPE = (16, 16, 3)
 HEADS = (Head(name="early", endpoint="stem"),)
@@ -26,7 +26,7 @@ NETS = [
 
 
 def net_of(name: str, settings: dict[str, Any], heads: tuple[Head, ...], norm: Any = "batch") -> Net:
-    pairs = [(head, FORMS[head.form](10)) for head in heads]
+    pairs = [(head, FORMS[head.form]((10,))) for head in heads]
     return attach(MODELS[name](10, Layers(norm=norm), **settings), pairs)
 
 
@@ -35,7 +35,7 @@ def traced(net: Net) -> tuple[Any, Any]:
     image = jax.ShapeDtypeStruct((1, *SHAPE), "float32")
     variables: Any = jax.eval_shape(lambda x: net.init(jax.random.key(0), x, train=False), image)
     own = {kind: values["trunk"] for kind, values in variables.items()}
-    _, endpoints = jax.eval_shape(lambda v, x: net.trunk.apply(v, x, train=False), own, image)
+    endpoints = jax.eval_shape(lambda v, x: net.trunk.apply(v, x, train=False), own, image)
     return variables, endpoints
 
 

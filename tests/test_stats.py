@@ -67,7 +67,7 @@ def test_without_a_shared_seed_there_is_no_difference() -> None:
 
 
 def test_one_pair_has_a_difference_and_no_interval() -> None:
-    assert stats.paired_difference({4: 0.75, 5: 1.0}, {4: 0.5}) == stats.Difference(1, 0.25, None, None)
+    assert stats.paired_difference({4: 0.75, 5: 1.0}, {4: 0.5}) == stats.Difference(1, 0.25, None, None, None)
 
 
 def test_swapping_the_sides_turns_the_interval_round() -> None:

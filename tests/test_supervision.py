@@ -13,7 +13,7 @@ from resjax import job as jobs
 from resjax.checkpoint import digest
 from resjax.config import Config
 from resjax.errors import UserError
-from resjax.losses import Objective
+from resjax.losses import Objective, Term
 from resjax.models.heads import discard
 from resjax.train import train
 
@@ -30,14 +30,15 @@ def head(name: str, endpoint: str = "stem", **settings: Any) -> dict[str, Any]:
 def gradients(config: Config) -> dict[str, Any]:
     """-> of the objective, at the initial parameters, by part of the net."""
     job = jobs.build(config)
-    state, data = job.init_state(jax.random.key(0)), job.device_data(job.dataset.train)
-    x, labels = data.pipeline.evaluate(data.images[:100]), data.labels[:100]
-    weights = {name: jnp.float32(values[0]) for name, values in job.loss_weights(0, 1).items()}
+    stage, data = job.last, job.device_data(job.dataset.train)
+    state = stage.init_state(jax.random.key(0))
+    x, targets = data.pipeline.evaluate(data.images[:100]), {"labels": data.labels[:100]}
+    weights = {name: jnp.float32(values[0]) for name, values in stage.loss_weights(0, 1).items()}
 
     def loss(params: Any) -> jax.Array:
         variables = {"params": params, **state.collections}
-        outputs: Any = job.net.apply(variables, x, train=True, mutable=list(state.collections))[0]
-        return job.objective(outputs, labels, weights)
+        outputs: Any = stage.net.apply(variables, x, train=True, mutable=list(state.collections))[0]
+        return stage.task.objective(outputs, targets, weights)
 
     return jax.jit(jax.grad(loss))(state.params)
 
@@ -47,8 +48,9 @@ def norm(tree: Any) -> float:
 
 
 def test_attached_heads_move_neither_the_trunk_s_start_nor_the_order_of_data(tiny: Config) -> None:
-    bare = jobs.build(tiny).init_state(jax.random.key(3)).params["trunk"]
-    full = jobs.build(headed(tiny, head("a"), head("b", "block1"))).init_state(jax.random.key(3)).params
+    bare = jobs.build(tiny).last.init_state(jax.random.key(3)).params["trunk"]
+    job = jobs.build(headed(tiny, head("a"), head("b", "block1")))
+    full = job.last.init_state(jax.random.key(3)).params
     assert digest(bare) == digest(full["trunk"])
     assert full.keys() == {"trunk", "head_a", "head_b"}
 
@@ -56,16 +58,16 @@ def test_attached_heads_move_neither_the_trunk_s_start_nor_the_order_of_data(tin
 def test_discarded_heads_leave_the_logits_s_bits_and_the_program_of_a_net_without(tiny: Config) -> None:
     config = headed(tiny, head("a"), head("b", "block1", form="flattened_linear"))
     job, bare = jobs.build(config), jobs.build(tiny)
-    state = job.init_state(jax.random.key(0))
+    state = job.last.init_state(jax.random.key(0))
     x = jnp.ones((5, *job.dataset.image_shape))
-    with_heads: Any = job.net.apply(state.variables, x, train=False)
-    kept, net = discard(state.variables, ["a", "b"]), job.net.without(["a", "b"])
+    with_heads: Any = job.last.net.apply(state.variables, x, train=False)
+    kept, net = discard(state.variables, ["a", "b"]), job.last.net.without(["a", "b"])
     without: Any = net.apply(kept, x, train=False)
     np.testing.assert_array_equal(with_heads["main"], without["main"])
     assert kept["params"].keys() == {"trunk"}
     programs = [
         jax.jit(lambda v, x, net=each: net.apply(v, x, train=False)).lower(kept, x).compile().as_text()
-        for each in (net, bare.net)
+        for each in (net, bare.last.net)
     ]
     assert programs[0] == programs[1]
 
@@ -140,7 +142,7 @@ def test_a_head_s_own_rate_scales_its_own_steps(tiny: Config, tmp_path: Path) ->
     slow = headed(tiny, head("a", rate=0.0), schedule__length=3)
     job = jobs.build(slow)
     key, _ = jax.random.split(jax.random.key(0))
-    start = job.init_state(key).params
+    start = job.last.init_state(key).params
     train(slow, tmp_path)
     from resjax.checkpoint import Checkpoints
 
@@ -151,14 +153,13 @@ def test_a_head_s_own_rate_scales_its_own_steps(tiny: Config, tmp_path: Path) ->
 
 
 def test_a_loss_below_its_threshold_teaches_nothing() -> None:
-    outputs, labels = {"main": jnp.zeros((4, 10)), "a": jnp.zeros((4, 10))}, jnp.arange(4)
+    outputs, targets = {"main": jnp.zeros((4, 10)), "a": jnp.zeros((4, 10))}, {"labels": jnp.arange(4)}
     weights = {"main": jnp.float32(1.0), "a": jnp.float32(1.0)}
     chance = float(np.log(10))
-    kinds = {"main": "cross_entropy", "a": "cross_entropy"}
     for gamma, expected in ((1.0, 2 * chance - 1), (3.0, chance)):
-        objective = Objective(kinds, {"main": 0.0, "a": gamma})
-        assert float(objective(outputs, labels, weights)) == pytest.approx(expected, rel=1e-6)
-    gradient = jax.grad(lambda o: objective(o, labels, weights))(outputs)
+        objective = Objective({"main": Term(), "a": Term(gamma=gamma)})
+        assert float(objective(outputs, targets, weights)) == pytest.approx(expected, rel=1e-6)
+    gradient = jax.grad(lambda o: objective(o, targets, weights))(outputs)
     assert norm(gradient["a"]) == 0 < norm(gradient["main"])
 
 

@@ -63,7 +63,7 @@ def test_the_step_is_traced_once(tiny: Config, tmp_path: Path, monkeypatch: pyte
         return train_step(*args, **kwargs)
 
     def counted_measure(*args: Any, **kwargs: Any) -> Any:
-        calls["eval"] += len(args) == 3  # with a mask: an evaluation
+        calls["eval"] += len(args) > 2  # with a mask: an evaluation
         return make_eval_step(*args, **kwargs)
 
     monkeypatch.setattr(step, "train_step", counted_step)
@@ -117,12 +117,11 @@ def test_evaluation_counts_each_example_once_whatever_the_batch(
 
 def test_the_moving_average_is_what_is_evaluated(tiny: Config, tmp_path: Path) -> None:
     job = jobs.build(with_(tiny, train__ema_decay=0.5))
-    state = job.init_state(jax.random.key(0))
+    state = job.last.init_state(jax.random.key(0))
     assert state.ema is not None
-    optimizer_step = {"net": job.net, "optimizer": job.optimizer, "objective": job.objective}
     weights = {"main": jax.numpy.float32(1)}
     data, index = job.device_data(job.dataset.train), jax.numpy.arange(100)
-    after = step.train_step(state, index, data, jax.random.key(1), weights, ema_decay=0.5, **optimizer_step)
+    after = step.train_step(state, index, data, jax.random.key(1), weights, task=job.last.task)
     for average, old, new in zip(
         jax.tree.leaves(after.ema),
         jax.tree.leaves(state.ema),
@@ -148,7 +147,7 @@ def test_heads_are_metrics_and_leave_the_trunk_s_start_alone(tiny: Config, tmp_p
     plain, with_head = train(tiny, tmp_path / "plain"), train(headed, tmp_path / "headed")
     assert "test/early/accuracy" in with_head["metrics"]
     key = jax.random.key(3)
-    bare, full = (jobs.build(config).init_state(key).params for config in (tiny, headed))
+    bare, full = (jobs.build(config).last.init_state(key).params for config in (tiny, headed))
     assert digest(bare["trunk"]) == digest(full["trunk"])
     # A head of weight 0 teaches nothing: the trunk's own curve is the plain run's, to rounding.
     assert with_head["metrics"]["test/loss"] == pytest.approx(plain["metrics"]["test/loss"], rel=1e-4)

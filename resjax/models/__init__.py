@@ -1,16 +1,15 @@
-"""The nets by name. A net takes (b, h, w, c) images and returns (logits, endpoints by name)."""
+"""The nets by name. From (b, h, w, c) images to endpoints by name, of which `main` are the logits."""
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-
-import flax.linen as nn
 
 from resjax.models.dsn import dsn
 from resjax.models.googlenet import googlenet
 from resjax.models.mlp import residual_mlp
 from resjax.models.resnet import cifar_resnet, imagenet_resnet
+from resjax.models.trunk import Trunk
 
-MODELS: Mapping[str, Callable[..., nn.Module]] = MappingProxyType(
+MODELS: Mapping[str, Callable[..., Trunk]] = MappingProxyType(
     {
         "cifar_resnet": cifar_resnet,
         "imagenet_resnet": imagenet_resnet,

@@ -1,14 +1,14 @@
 """The trunks of Deeply-Supervised Nets: Lee et al. 2014 (1409.5185), as their released code has them."""
 
-from collections.abc import Collection
+from functools import partial
 from typing import Literal
 
 import flax.linen as nn
 from jaxtyping import Array, Float
 
 from resjax import checks
-from resjax.models.blocks import Layers
-from resjax.models.endpoints import Endpoints
+from resjax.models.blocks import BoundLayers, Layers
+from resjax.models.trunk import MAIN, Part, Trunk
 
 # Of each of three groups: kernel of the first convolution, widths of it and of the two 1 x 1 behind it.
 # The last width is that of the classes. `cifar` is the released prototxt; no description of the MNIST net
@@ -19,35 +19,39 @@ GROUPS = {
 }
 
 
-class DSN(nn.Module):
+class DSN(Trunk):
     """Three groups of convolution and two 1 x 1 layers; max-pool and dropout between, average pool behind.
 
     Endpoints are the raw outputs of each group's first convolution, before the ReLU: there the companions
     of the released code attach.
     """
 
-    classes: int
     groups: tuple[tuple[int, int, int, int], ...]
     dropout: float
-    layers: Layers
 
-    @nn.compact
-    def __call__(
-        self, x: Float[Array, "b h w c"], *, train: bool, cut: Collection[str] = ()
-    ) -> tuple[Float[Array, "b k"], dict[str, Array]]:
-        """-> logits, and the endpoints `conv1`, `conv2`, `conv3`."""
-        layers, endpoints = self.layers.bind(train), Endpoints(cut)
-        x = x.astype(layers.dtype)
-        for number, (kernel, *widths) in enumerate(self.groups, 1):
-            if number > 1:
-                x = nn.max_pool(nn.relu(x), (3, 3), (2, 2), "SAME")
-                x = nn.Dropout(self.dropout, deterministic=not train)(x)
-            first, second, third = (width or self.classes for width in widths)
-            x = layers.conv(first, kernel)(name=f"conv{number}")(x)
-            x = nn.relu(endpoints.mark(f"conv{number}", x))
-            x = nn.relu(layers.conv(second, 1)(name=f"conv{number}_mix1")(x))
-            x = layers.conv(third, 1)(name=f"conv{number}_mix2")(x)
-        return x.mean((1, 2)), dict(endpoints)
+    def parts(self, layers: BoundLayers) -> list[tuple[str, Part]]:
+        found: list[tuple[str, Part]] = []
+        for number, (kernel, width, *_) in enumerate(self.groups, 1):
+            found.append((f"conv{number}", partial(self._enter, layers, number, kernel, width)))
+        return [*found, (MAIN, partial(self._classify, layers))]
+
+    def _enter(self, layers: BoundLayers, number: int, kernel: int, width: int, x: Array) -> Array:
+        """The first convolution of a group, and before it the rest of the group below."""
+        if number == 1:
+            x = x.astype(layers.dtype)
+        else:
+            x = nn.max_pool(nn.relu(self._mix(layers, number - 1, x)), (3, 3), (2, 2), "SAME")
+            x = nn.Dropout(self.dropout, deterministic=not layers.train)(x)
+        return layers.conv(width, kernel)(name=f"conv{number}")(x)
+
+    def _mix(self, layers: BoundLayers, number: int, x: Array) -> Array:
+        """The two 1 x 1 convolutions of a group."""
+        _, _, second, third = self.groups[number - 1]
+        x = nn.relu(layers.conv(second, 1)(name=f"conv{number}_mix1")(nn.relu(x)))
+        return layers.conv(third or self.classes, 1)(name=f"conv{number}_mix2")(x)
+
+    def _classify(self, layers: BoundLayers, x: Float[Array, "b h w c"]) -> Float[Array, "b k"]:
+        return self._mix(layers, len(self.groups), x).mean((1, 2))
 
 
 def dsn(
@@ -61,4 +65,4 @@ def dsn(
     if layers.norm != "none":
         raise ValueError(f"norm is {layers.norm!r}; this net has none: 'none'")
     checks.share(dropout=dropout)
-    return DSN(classes, GROUPS[trunk], dropout, layers)
+    return DSN(classes, layers, GROUPS[trunk], dropout)

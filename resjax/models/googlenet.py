@@ -1,6 +1,6 @@
 """GoogLeNet: Szegedy et al. 2014 (1409.4842), table 1; with BatchNorm as an option, and for 32 pixels."""
 
-from collections.abc import Collection
+from functools import partial
 from typing import Any, Literal
 
 import flax.linen as nn
@@ -10,7 +10,7 @@ from jaxtyping import Array, Float
 
 from resjax import checks
 from resjax.models.blocks import BoundLayers, Layers
-from resjax.models.endpoints import Endpoints
+from resjax.models.trunk import MAIN, Part, Trunk
 
 # (1x1, 3x3 reduce, 3x3, 5x5 reduce, 5x5, pool projection): the columns of table 1.
 WIDTHS = {
@@ -50,7 +50,7 @@ class Inception(nn.Module):
         return _conv_relu(x, self.layers, features, kernel, name)
 
 
-class GoogLeNet(nn.Module):
+class GoogLeNet(Trunk):
     """Stem, nine inception modules, average pool, dropout, classifier.
 
     Attributes:
@@ -59,28 +59,26 @@ class GoogLeNet(nn.Module):
       kernel5: of the "5 x 5" branch.
     """
 
-    classes: int
     stem: str
     dropout: float
     local_norm: bool
     kernel5: int
-    layers: Layers
 
-    @nn.compact
-    def __call__(
-        self, x: Float[Array, "b h w c"], *, train: bool, cut: Collection[str] = ()
-    ) -> tuple[Float[Array, "b k"], dict[str, Array]]:
-        """-> logits, and the outputs of the stem and of every module by name: `inception4a` and so on."""
-        layers, endpoints = self.layers.bind(train), Endpoints(cut)
-        x = endpoints.mark("stem", self._stem(x.astype(layers.dtype), layers))
-        for name, widths in WIDTHS.items():
-            x = _halve(x) if name in POOL_BEFORE else x
-            module = Inception(widths, self.kernel5, layers, name=f"inception{name}")
-            x = endpoints.mark(f"inception{name}", module(x))
-        x = nn.Dropout(self.dropout, deterministic=not train)(x.mean((1, 2)))
-        return layers.classifier(self.classes)(name="classifier")(x), dict(endpoints)
+    def parts(self, layers: BoundLayers) -> list[tuple[str, Part]]:
+        found: list[tuple[str, Part]] = [("stem", partial(self._stem, layers))]
+        found += [(f"inception{name}", partial(self._module, layers, name)) for name in WIDTHS]
+        return [*found, (MAIN, partial(self._classify, layers))]
 
-    def _stem(self, x: Array, layers: BoundLayers) -> Array:
+    def _module(self, layers: BoundLayers, name: str, x: Array) -> Array:
+        x = _halve(x) if name in POOL_BEFORE else x
+        return Inception(WIDTHS[name], self.kernel5, layers, name=f"inception{name}")(x)
+
+    def _classify(self, layers: BoundLayers, x: Float[Array, "b h w c"]) -> Float[Array, "b k"]:
+        x = nn.Dropout(self.dropout, deterministic=not layers.train)(x.mean((1, 2)))
+        return layers.classifier(self.classes)(name="classifier")(x)
+
+    def _stem(self, layers: BoundLayers, x: Float[Array, "b h w c"]) -> Float[Array, "b i j d"]:
+        x = x.astype(layers.dtype)
         if self.stem == "cifar":
             return _conv_relu(x, layers, 192, 3, "stem_conv")
         x = _halve(_conv_relu(x, layers, 64, 7, "stem_conv1", stride=2))
@@ -131,4 +129,4 @@ def googlenet(
       ValueError: a dropout that is not from 0 to below 1.
     """
     checks.share(dropout=dropout)
-    return GoogLeNet(classes, stem, dropout, local_norm, 3 if five_as_three else 5, layers)
+    return GoogLeNet(classes, layers, stem, dropout, local_norm, 3 if five_as_three else 5)

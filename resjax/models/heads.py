@@ -1,11 +1,11 @@
-"""Auxiliary heads: classifiers attached to a net's endpoints, and the net that carries them.
+"""Heads: what reads a net's endpoints and is compared with a target; and the net that carries them.
 
 A head's parameters lie beside the trunk's, never inside it: attaching or dropping one changes neither
 the trunk's parameter paths nor its initial values.
 """
 
 import dataclasses
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Literal
 
 import flax.linen as nn
@@ -15,8 +15,9 @@ from jaxtyping import Array, Float
 
 from resjax import checks
 from resjax.errors import did_you_mean
+from resjax.models.trunk import MAIN, Trunk
 
-MAIN = "main"  # the name of the trunk's own logits among the outputs
+CLASS_LOSSES = ("cross_entropy", "squared_hinge")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -27,8 +28,13 @@ class Head:
       name: of its output, its metrics and its parameters.
       endpoint: the output of the trunk that it reads; `resjax show` lists them.
       form: its kind, a key of `forms.FORMS`.
-      loss: `cross_entropy`, or one-vs-rest `squared_hinge`.
+      target: what it should give: the `labels`; the `input`, what the trained part of the trunk reads,
+        before any noise (an autoencoder); or what the `teacher` has at `teacher_endpoint`.
+      loss: of classes, `cross_entropy` or one-vs-rest `squared_hinge`; of activations, `squared_error`; of
+        a teacher's logits, `distillation`.
+      temperature: both logits are divided by it in distillation.
       gamma: its loss counts only as far as it exceeds this (Lee et al. 2014).
+      penalty: factor of the squared norm of its kernels, added to the loss before gamma is taken off.
       weight: factor of its loss in the sum, where the main loss has 1.
       schedule: how the weight goes over training, a key of `weights.SCHEDULES`.
       discard_at: the step at which it is dropped, with its cost; 0: it stays to the end.
@@ -40,8 +46,12 @@ class Head:
     name: str
     endpoint: str
     form: str = "pooled_linear"
-    loss: Literal["cross_entropy", "squared_hinge"] = "cross_entropy"
+    target: Literal["labels", "input", "teacher"] = "labels"
+    teacher_endpoint: str = MAIN
+    loss: Literal["cross_entropy", "squared_hinge", "squared_error", "distillation"] = "cross_entropy"
+    temperature: float = 1.0
     gamma: float = 0.0
+    penalty: float = 0.0
     weight: float = 0.3
     schedule: Literal["constant", "linear", "dsn", "cnds", "warmup"] = "constant"
     discard_at: int = 0
@@ -50,49 +60,85 @@ class Head:
     isolate: bool = False
 
     def __post_init__(self) -> None:
-        checks.at_least(0, gamma=self.gamma, weight=self.weight, discard_at=self.discard_at, rate=self.rate)
+        checks.at_least(0, gamma=self.gamma, penalty=self.penalty, weight=self.weight, rate=self.rate)
+        checks.at_least(0, discard_at=self.discard_at)
+        checks.positive(temperature=self.temperature)
+        if (self.loss in CLASS_LOSSES) != (self.target == "labels"):
+            fitting = CLASS_LOSSES if self.target == "labels" else ("squared_error", "distillation")
+            raise ValueError(
+                f"loss is '{self.loss}', but target is '{self.target}', so that it must be"
+                f" '{fitting[0]}' or '{fitting[1]}'"
+            )
+
+    @property
+    def target_name(self) -> str:
+        """Of its target among those of a step."""
+        return f"teacher/{self.teacher_endpoint}" if self.target == "teacher" else self.target
 
 
 class Net(nn.Module):
-    """A trunk and its heads.
+    """A part of a trunk, from one endpoint to another, and its heads.
 
     Attributes:
       heads: each head's description and module.
+      after: the endpoint whose activations it reads; empty: it reads images.
+      until: the endpoint up to which the trunk is run.
+      noise: share of its input's elements that are set to zero in training, at random.
     """
 
-    trunk: nn.Module
+    trunk: Trunk
     heads: tuple[tuple[Head, nn.Module], ...] = ()
+    after: str = ""
+    until: str = MAIN
+    noise: float = 0.0
 
     @property
     def output_names(self) -> list[str]:
-        return [MAIN, *(head.name for head, _ in self.heads)]
+        return [*([MAIN] if self.until == MAIN else []), *(head.name for head, _ in self.heads)]
 
     @nn.compact
-    def __call__(self, x: Float[Array, "b h w c"], *, train: bool) -> dict[str, Float[Array, "b k"]]:
-        """-> float32 logits by name: `main`, and one for each head.
+    def __call__(
+        self, x: Float[Array, "b ..."], *, train: bool, endpoints: Mapping[str, Array] | None = None
+    ) -> dict[str, Float[Array, "b ..."]]:
+        """-> float32 outputs by name: `main`, the trunk's logits, and one for each head.
+
+        Args:
+          endpoints: the trunk's, where they are known; it is not run then.
 
         Raises:
           ValueError: a head's endpoint does not exist, or its form cannot read it.
         """
-        cut = tuple(head.endpoint for head, _ in self.heads if head.isolate)
-        logits, endpoints = self.trunk(x, train=train, **({"cut": cut} if cut else {}))
-        outputs = {MAIN: logits}
+        if endpoints is None:
+            endpoints = self._run_trunk(x, train)
+        outputs = {MAIN: endpoints[MAIN]} if self.until == MAIN else {}
         for head, module in self.heads:
             if head.endpoint not in endpoints:
+                part = "this model does" if not self.after and self.until == MAIN else "this phase does"
                 hint = did_you_mean(head.endpoint, endpoints)
-                raise ValueError(f"endpoint is '{head.endpoint}', which this model does not have{hint}")
+                raise ValueError(f"endpoint is '{head.endpoint}', which {part} not have{hint}")
             read = endpoints[head.endpoint]
             read = jax.lax.stop_gradient(read) if head.stop_gradient else read
             outputs[head.name] = module.copy(name=parameters_of(head.name))(read, train=train)
         return {name: value.astype(jnp.float32) for name, value in outputs.items()}
+
+    def _run_trunk(self, x: Array, train: bool) -> dict[str, Array]:
+        cut = tuple(head.endpoint for head, _ in self.heads if head.isolate)
+        if train and self.noise:
+            kept = jax.random.bernoulli(self.make_rng("noise"), 1 - self.noise, x.shape)
+            x = jnp.where(kept, x, jnp.zeros_like(x))
+        return self.trunk(x, train=train, cut=cut, after=self.after, until=self.until)
+
+    def enter(self, x: Float[Array, "b h w c"]) -> Float[Array, "b ..."]:
+        """-> what `__call__` reads: activations of the trunk before it, computed as in evaluation."""
+        return self.trunk(x, train=False, until=self.after)[self.after] if self.after else x
 
     def without(self, names: Collection[str]) -> "Net":
         """-> the net without the heads of these names."""
         return self.clone(heads=tuple(pair for pair in self.heads if pair[0].name not in names))
 
 
-def attach(trunk: nn.Module, heads: Sequence[tuple[Head, nn.Module]]) -> Net:
-    """-> the net of a trunk with these heads.
+def attach(trunk: Trunk, heads: Sequence[tuple[Head, nn.Module]], **span: Any) -> Net:
+    """-> the net of a trunk with these heads; `span` are the other attributes of `Net`.
 
     Raises:
       ValueError: two heads of one name, or a name that cannot be a key.
@@ -104,7 +150,7 @@ def attach(trunk: nn.Module, heads: Sequence[tuple[Head, nn.Module]]) -> Net:
                 f"name is '{name}'; each head needs a name of its own, of letters, digits and '_', other"
                 f" than '{MAIN}'"
             )
-    return Net(trunk, tuple(heads))
+    return Net(trunk, tuple(heads), **span)
 
 
 def parameters_of(name: str) -> str:

@@ -1,6 +1,6 @@
 """Residual nets of fully connected layers, Dense - BN - ReLU, and their plain twins."""
 
-from collections.abc import Collection
+from functools import partial
 
 import flax.linen as nn
 from jaxtyping import Array, Float
@@ -14,44 +14,39 @@ from resjax.models.blocks import (
     OriginalUnit,
     PreactivationUnit,
 )
-from resjax.models.endpoints import Endpoints
+from resjax.models.trunk import MAIN, Part, Trunk
 
 
-class ResidualMLP(nn.Module):
+class ResidualMLP(Trunk):
     """Flattened input, a first layer, units of two layers of one width, classifier."""
 
-    classes: int
     units: int
     width: int
     order: str
     skip: bool
-    layers: Layers
 
-    @nn.compact
-    def __call__(
-        self, x: Float[Array, "b h w c"], *, train: bool, cut: Collection[str] = ()
-    ) -> tuple[Float[Array, "b k"], dict[str, Array]]:
-        """-> logits, and the outputs of the first layer and of every unit by name."""
-        layers = self.layers.bind(train)
-        x = x.reshape(len(x), -1).astype(layers.dtype)
-        x = layers.dense(self.width)(name="stem_dense")(x)
-        if self.order == "original":
-            x = nn.relu(layers.normalize("stem_norm")(x))
-        endpoints = Endpoints(cut)
-        x = endpoints.mark("stem", x)
+    def parts(self, layers: BoundLayers) -> list[tuple[str, Part]]:
+        found: list[tuple[str, Part]] = [("stem", partial(self._stem, layers))]
         for number in range(1, self.units + 1):
             name = f"block{number}"
-            x = endpoints.mark(name, self._unit(x, layers, number == 1, name))
-        if self.order == "preactivation":
-            x = nn.relu(layers.normalize("final_norm")(x))
-        return layers.classifier(self.classes)(name="classifier")(x), dict(endpoints)
+            found.append((name, partial(self._unit, layers, number == 1, name)))
+        return [*found, (MAIN, partial(self._classify, layers))]
 
-    def _unit(self, x: Array, layers: BoundLayers, first: bool, name: str) -> Array:
+    def _stem(self, layers: BoundLayers, x: Float[Array, "b h w c"]) -> Float[Array, "b d"]:
+        x = layers.dense(self.width)(name="stem_dense")(x.reshape(len(x), -1).astype(layers.dtype))
+        return nn.relu(layers.normalize("stem_norm")(x)) if self.order == "original" else x
+
+    def _unit(self, layers: BoundLayers, first: bool, name: str, x: Array) -> Array:
         branch = tuple((f"dense{i}", layers.dense(self.width)) for i in (1, 2))
         shortcut = IdentityShortcut(parent=None) if self.skip else None
         if self.order == "original":
             return OriginalUnit(branch, layers, shortcut, name=name)(x)
         return PreactivationUnit(branch, layers, shortcut, shared=first, name=name)(x)
+
+    def _classify(self, layers: BoundLayers, x: Array) -> Array:
+        if self.order == "preactivation":
+            x = nn.relu(layers.normalize("final_norm")(x))
+        return layers.classifier(self.classes)(name="classifier")(x)
 
 
 def residual_mlp(
@@ -73,4 +68,4 @@ def residual_mlp(
         near = max(4, depth + depth % 2)
         raise ValueError(f"depth is {depth}; it must be even and at least 4, such as {near}")
     checks.at_least(1, width=width)
-    return ResidualMLP(classes, (depth - 2) // 2, width, order, skip, layers)
+    return ResidualMLP(classes, layers, (depth - 2) // 2, width, order, skip)

@@ -3,7 +3,7 @@
 He et al. 2015 (1512.03385), table 1 and section 4.2; He et al. 2016 (1603.05027) for pre-activation.
 """
 
-from collections.abc import Collection
+from functools import partial
 from typing import Any, Literal
 
 import flax.linen as nn
@@ -22,7 +22,7 @@ from resjax.models.blocks import (
     ProjectionShortcut,
     ShortcutOption,
 )
-from resjax.models.endpoints import Endpoints
+from resjax.models.trunk import MAIN, Part, Trunk
 
 Stem = Literal["cifar", "imagenet"]
 IMAGENET_STAGES = {
@@ -34,7 +34,7 @@ IMAGENET_STAGES = {
 }
 
 
-class ResNet(nn.Module):
+class ResNet(Trunk):
     """Stem, stages of residual or plain units, global average pool, classifier.
 
     Attributes:
@@ -46,7 +46,6 @@ class ResNet(nn.Module):
       skip: False builds the plain twin, the same net without shortcuts.
     """
 
-    classes: int
     stage_sizes: tuple[int, ...]
     stage_features: tuple[int, ...]
     block: str
@@ -55,28 +54,18 @@ class ResNet(nn.Module):
     shortcut: str
     skip: bool
     stem: str
-    layers: Layers
 
-    @nn.compact
-    def __call__(
-        self, x: Float[Array, "b h w c"], *, train: bool, cut: Collection[str] = ()
-    ) -> tuple[Float[Array, "b k"], dict[str, Array]]:
-        """-> logits, and the outputs of the stem and of every unit by name."""
-        layers = self.layers.bind(train)
-        endpoints = Endpoints(cut)
-        x = endpoints.mark("stem", self._stem(x.astype(layers.dtype), layers))
+    def parts(self, layers: BoundLayers) -> list[tuple[str, Part]]:
+        found: list[tuple[str, Part]] = [("stem", partial(self._stem, layers))]
         for stage, (size, features) in enumerate(zip(self.stage_sizes, self.stage_features, strict=True), 1):
             for number in range(1, size + 1):
                 name = f"stage{stage}_block{number}"
                 stride = 2 if stage > 1 and number == 1 else 1
-                x = endpoints.mark(name, self._unit(x, features, stride, layers, number == 1, name))
-        if self.order == "preactivation":
-            x = nn.relu(layers.normalize("final_norm")(x))
-        x = x.mean((1, 2))
-        return layers.classifier(self.classes)(name="classifier")(x), dict(endpoints)
+                found.append((name, partial(self._unit, layers, features, stride, number == 1, name)))
+        return [*found, (MAIN, partial(self._classify, layers))]
 
-    def _stem(self, x: Array, layers: BoundLayers) -> Array:
-        width = self.stage_features[0]
+    def _stem(self, layers: BoundLayers, x: Float[Array, "b h w c"]) -> Float[Array, "b i j d"]:
+        x, width = x.astype(layers.dtype), self.stage_features[0]
         kernel, stride = (7, 2) if self.stem == "imagenet" else (3, 1)
         x = layers.conv(width, kernel, stride)(name="stem_conv")(x)
         if self.order == "original":
@@ -87,13 +76,18 @@ class ResNet(nn.Module):
         return x
 
     def _unit(
-        self, x: Array, features: int, stride: int, layers: BoundLayers, first: bool, name: str
+        self, layers: BoundLayers, features: int, stride: int, first: bool, name: str, x: Array
     ) -> Array:
         branch, out = self._branch(features, stride, layers)
         shortcut = self._shortcut(x.shape[-1], out, stride, layers) if self.skip else None
         if self.order == "original":
             return OriginalUnit(branch, layers, shortcut, name=name)(x)
         return PreactivationUnit(branch, layers, shortcut, shared=first, name=name)(x)
+
+    def _classify(self, layers: BoundLayers, x: Float[Array, "b h w c"]) -> Float[Array, "b k"]:
+        if self.order == "preactivation":
+            x = nn.relu(layers.normalize("final_norm")(x))
+        return layers.classifier(self.classes)(name="classifier")(x.mean((1, 2)))
 
     def _branch(
         self, features: int, stride: int, layers: BoundLayers
@@ -146,8 +140,8 @@ def cifar_resnet(
         raise ValueError(f"depth is {depth}; {block} units need {per_unit}n + 2, such as {near}")
     checks.at_least(1, width=width)
     return ResNet(
-        classes, (n, n, n), (width, 2 * width, 4 * width), block, stride_in, order, shortcut, skip, stem,
-        layers,
+        classes, layers, (n, n, n), (width, 2 * width, 4 * width), block, stride_in, order, shortcut, skip,
+        stem,
     )  # fmt: skip
 
 
@@ -174,7 +168,4 @@ def imagenet_resnet(
     checks.at_least(1, width=width)
     block, sizes = IMAGENET_STAGES[depth]
     features = tuple(width * 2**stage for stage in range(4))
-    return ResNet(
-        classes, sizes, features, block, stride_in, order, shortcut, skip, stem,
-        layers,
-    )  # fmt: skip
+    return ResNet(classes, layers, sizes, features, block, stride_in, order, shortcut, skip, stem)

@@ -8,10 +8,12 @@ import pytest
 from resjax.models import forms
 
 PLANE = jnp.ones((2, 14, 14, 512))
+# Of the forms that do not give logits: what they can map 8 x 8 x 16 to.
+SHAPES = {"conv_decoder": (16, 16, 3), "conv_regressor": (5, 6, 7), "identity": (8, 8, 16)}
 
 
 def parameters(form: str, x: jax.Array = PLANE, **settings: object) -> dict[str, tuple[int, ...]]:
-    module = forms.FORMS[form](10, **settings)
+    module = forms.FORMS[form]((10,), **settings)
     shapes = jax.eval_shape(lambda: module.init(jax.random.key(0), x, train=False))["params"]
     flat = jax.tree_util.tree_leaves_with_path(shapes)
     return {jax.tree_util.keystr(path, simple=True, separator="/"): leaf.shape for path, leaf in flat}
@@ -41,12 +43,13 @@ def test_linear_heads_read_the_mean_or_everything(form: str, inputs: int) -> Non
 
 
 @pytest.mark.parametrize("form", sorted(forms.FORMS))
-def test_every_form_gives_logits_and_drops_only_in_training(form: str) -> None:
-    module, key = forms.FORMS[form](10), jax.random.key(0)
+def test_every_form_gives_its_target_s_shape_and_drops_only_in_training(form: str) -> None:
+    target = SHAPES.get(form, (10,))
+    module, key = forms.FORMS[form](target), jax.random.key(0)
     x = jax.random.normal(key, (3, 8, 8, 16))
     variables = module.init(key, x, train=False)
     first, again = (jnp.asarray(module.apply(variables, x, train=False)) for _ in range(2))
-    assert first.shape == (3, 10)
+    assert first.shape == (3, *target)
     np.testing.assert_array_equal(first, again)
     trained = module.apply(variables, x, train=True, rngs={"dropout": key}, mutable=["batch_stats"])[0]
     assert (form == "googlenet") == bool(jnp.abs(trained - first).max() > 1e-6)
@@ -66,4 +69,4 @@ def test_a_form_that_needs_a_plane_says_so(form: str, shape: tuple[int, ...]) ->
 def test_impossible_settings_are_named(settings: dict[str, float]) -> None:
     (key,) = settings
     with pytest.raises(ValueError, match=f"^{key} is "):
-        forms.googlenet(10, **settings)  # type: ignore[arg-type]
+        forms.googlenet((10,), **settings)  # type: ignore[arg-type]

@@ -8,10 +8,10 @@ import jax
 import jax.numpy as jnp
 import pytest
 
+from resjax.anatomy import summarize
 from resjax.models import MODELS
 from resjax.models.blocks import Layers
 from resjax.models.heads import Net
-from resjax.show import summarize
 
 CIFAR, IMAGENET = (32, 32, 3), (224, 224, 3)
 # He et al. 2015 (1512.03385), option A: 0.27M to 19.4M, the first five as fb.resnet.torch's models count.
@@ -81,7 +81,7 @@ def count(params: Any) -> int:
     return sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(params))
 
 
-def multiply_adds(name: str, classes: int, image_shape: tuple[int, ...], **settings: Any) -> int:
+def multiply_adds(name: str, classes: int, image_shape: tuple[int, int, int], **settings: Any) -> int:
     return summarize(Net(MODELS[name](classes, Layers(), **settings)), image_shape).multiply_adds
 
 

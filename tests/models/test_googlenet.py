@@ -7,10 +7,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from resjax.job import build_trunk
+from resjax.anatomy import Anatomy, summarize
+from resjax.assemble import build_trunk
 from resjax.models.googlenet import WIDTHS, local_response
 from resjax.models.heads import Net
-from resjax.show import Summary, summarize
 
 LAYERS = {
     "init": "he_fan_out",
@@ -35,13 +35,14 @@ TABLE = {
 }
 
 
-def summary(name: str, shape: tuple[int, int, int], classes: int, **settings: Any) -> Summary:
+def summary(name: str, shape: tuple[int, int, int], classes: int, **settings: Any) -> Anatomy:
     return summarize(Net(build_trunk(classes, name=name, **{**LAYERS, **settings})), shape)
 
 
 def test_outputs_are_those_of_the_paper_s_table() -> None:
     found = summary("googlenet", (224, 224, 3), 1000)
-    assert found.endpoints == {"stem": (56, 56, 192)} | {name: shape for name, (shape, _) in TABLE.items()}
+    modules = {name: shape for name, (shape, _) in TABLE.items()}
+    assert found.endpoints == {"stem": (56, 56, 192), **modules, "main": (1000,)}
 
 
 @pytest.mark.parametrize("module", sorted(TABLE))
@@ -85,7 +86,8 @@ def test_local_response_normalisation_is_its_formula() -> None:
 def test_the_dsn_trunks_have_their_parameters_and_endpoints() -> None:
     cifar = summary("dsn", (32, 32, 3), 10)
     assert cifar.parameters == 966_986
-    assert cifar.endpoints == {"conv1": (32, 32, 192), "conv2": (16, 16, 192), "conv3": (8, 8, 192)}
+    planes = {"conv1": (32, 32, 192), "conv2": (16, 16, 192), "conv3": (8, 8, 192)}
+    assert cifar.endpoints == {**planes, "main": (10,)}
     mnist = summary("dsn", (28, 28, 1), 10, trunk="mnist")
     assert mnist.parameters == pytest.approx(350_000, rel=0.02)
 
@@ -94,5 +96,5 @@ def test_dsn_s_endpoints_are_raw_so_they_go_below_zero() -> None:
     trunk = build_trunk(10, name="dsn", trunk="mnist", **LAYERS)
     x = jax.random.normal(jax.random.key(1), (1, 28, 28, 1))
     variables = trunk.init(jax.random.key(0), x, train=False)
-    endpoints: Any = trunk.apply(variables, x, train=False)[1]
+    endpoints: Any = trunk.apply(variables, x, train=False)
     assert all(float(endpoints[name].min()) < 0 for name in ("conv1", "conv2", "conv3"))

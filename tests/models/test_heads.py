@@ -2,10 +2,9 @@
 
 import re
 from collections import Counter
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from typing import Any
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -14,25 +13,26 @@ import pytest
 from reference import assert_close, random_like, wide
 
 from resjax.data.augment import Pipeline
-from resjax.losses import Objective
+from resjax.losses import Objective, Term
 from resjax.models import MODELS
-from resjax.models.blocks import Layers
+from resjax.models.blocks import BoundLayers, Layers
 from resjax.models.forms import FORMS
-from resjax.models.heads import MAIN, Head, Net, attach
-from resjax.step import DeviceData, init_state, make_train_chunk
+from resjax.models.heads import Head, Net, attach
+from resjax.models.mlp import ResidualMLP
+from resjax.models.trunk import MAIN, Part, Trunk
+from resjax.step import DeviceData, Task, init_state, make_train_chunk
 
 KEY = jax.random.key(5, impl="rbg")  # threefry takes seconds to compile on the CPU
 HEADS = (Head(name="early", endpoint="stem"), Head(name="middle", endpoint="block1"))
-LOSSES = {"main": "cross_entropy", "early": "cross_entropy", "middle": "cross_entropy"}
 NO_IMAGE = jnp.zeros((1, 4, 4, 1))
 
 
-def trunk(order: str = "original") -> nn.Module:
+def trunk(order: str = "original") -> Trunk:
     return MODELS["residual_mlp"](3, Layers(), depth=6, width=4, order=order)
 
 
-def headed(*heads: Head, on: nn.Module | None = None) -> Net:
-    return attach(on or trunk(), [(head, FORMS[head.form](3)) for head in heads])
+def headed(*heads: Head, on: Trunk | None = None) -> Net:
+    return attach(on or trunk(), [(head, FORMS[head.form]((3,))) for head in heads])
 
 
 def images() -> jax.Array:
@@ -93,7 +93,7 @@ def test_outputs_are_named_as_the_heads_and_have_one_logit_a_class() -> None:
 
 def test_a_head_is_a_linear_classifier_of_the_averaged_image() -> None:
     maps = jnp.asarray(np.random.default_rng(0).normal(size=(2, 4, 5, 6)), jnp.float32)
-    head = FORMS["pooled_linear"](7)
+    head = FORMS["pooled_linear"]((7,))
     variables = random_like(head.init(KEY, maps, train=False))
     exact = wide(variables)["params"]["classifier"]
     pooled = wide(maps).sum((1, 2)) / 20
@@ -104,7 +104,7 @@ def test_each_head_reads_its_own_endpoint() -> None:
     net = headed(*HEADS)
     variables = random_like(initial(net))
     own = {kind: values["trunk"] for kind, values in variables.items()}
-    _, endpoints = net.trunk.apply(own, images(), train=False)  # pyright: ignore
+    endpoints: Any = net.trunk.apply(own, images(), train=False)
     for head in HEADS:
         exact = wide(variables["params"][f"head_{head.name}"]["classifier"])
         want = wide(endpoints[head.endpoint]) @ exact["kernel"] + exact["bias"]
@@ -123,29 +123,27 @@ def test_a_name_that_is_taken_or_cannot_be_a_key_is_refused(names: tuple[str, ..
         headed(*(Head(name=name, endpoint="stem") for name in names))
 
 
-class Watched(nn.Module):
+class Watched(ResidualMLP):
     """A trunk that tells when it is traced."""
 
-    inner: nn.Module
     note: Callable[[], None]
 
-    @nn.compact
-    def __call__(self, x: jax.Array, *, train: bool, cut: Collection[str] = ()) -> Any:
+    def parts(self, layers: BoundLayers) -> list[tuple[str, Part]]:
         self.note()
-        return self.inner(x, train=train, cut=cut)
+        return super().parts(layers)
 
 
 def test_a_change_of_a_loss_s_weight_compiles_nothing_and_counts() -> None:
     traces = Counter()
-    net = headed(*HEADS, on=Watched(trunk(), lambda: traces.update(["trunk"])))
-    optimizer = optax.sgd(0.1)
-    objective = Objective(LOSSES, dict.fromkeys(LOSSES, 0.0))
-    chunk = make_train_chunk(1, net=net, optimizer=optimizer, objective=objective, ema_decay=0.0)
+    net = headed(*HEADS, on=Watched(3, Layers(), 2, 4, "original", True, lambda: traces.update(["trunk"])))
+    modules = frozenset(initial(net)["params"]["trunk"])
+    task = Task(net, Objective(dict.fromkeys(net.output_names, Term())), optax.sgd(0.1), modules)
+    chunk = make_train_chunk(1, task)
     stored = np.random.default_rng(0).integers(0, 256, (6, 4, 4, 1), np.uint8)
     pipeline = Pipeline(jnp.zeros((1, 1, 1, 1)), jnp.full((1, 1, 1, 1), 1 / 255))
     data = DeviceData(jnp.asarray(stored), jnp.arange(6) % 3, pipeline)
     index, count = jnp.arange(6)[None], jnp.int32(1)
-    states = [init_state(net, optimizer, KEY, NO_IMAGE, ema=False) for _ in range(3)]
+    states = [init_state(task, initial(net)) for _ in range(3)]
     start = jax.tree.map(np.asarray, states[0].params["head_early"])
     traces.clear()
     moved = []

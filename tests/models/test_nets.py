@@ -53,7 +53,7 @@ def drawn(name: str, **settings: Any) -> tuple[Any, Any]:
 
 
 def stem(net: Any, variables: Any) -> jax.Array:
-    return jax.jit(lambda v, x: net.apply(v, x, train=False)[1]["stem"])(variables, images())
+    return jax.jit(lambda v, x: net.apply(v, x, train=False)["stem"])(variables, images())
 
 
 def strides(number: int, first: bool, block: str, stride_in: str) -> tuple[int, ...]:
@@ -76,8 +76,8 @@ def shortcut(option: str, skip: bool, first: bool, changes: bool) -> str:
 def test_each_unit_of_a_net_makes_its_endpoint_of_the_one_before(name: str, settings: dict[str, Any]) -> None:
     net, variables = drawn(name, **settings)
     order = settings.get("order", "original")
-    logits, endpoints = jax.jit(lambda v, x: net.apply(v, x, train=False))(variables, images())
-    exact, before = wide(variables), wide(endpoints.pop("stem"))
+    endpoints = jax.jit(lambda v, x: net.apply(v, x, train=False))(variables, images())
+    exact, logits, before = wide(variables), endpoints.pop("main"), wide(endpoints.pop("stem"))
     for endpoint, got in endpoints.items():
         got = wide(got)
         changes = got.shape != before.shape
@@ -148,7 +148,7 @@ def test_parameters_do_not_depend_on_train(name: str) -> None:
 
 
 def headed(layers: Layers, name: str = "residual_mlp") -> Any:
-    early = (Head(name="early", endpoint="stem"), forms.pooled_linear(10))
+    early = (Head(name="early", endpoint="stem"), forms.pooled_linear((10,)))
     return attach(MODELS[name](10, layers, depth=8, width=8), [early])
 
 
@@ -161,7 +161,7 @@ def test_bfloat16_computes_narrow_and_keeps_parameters_and_logits_wide(name: str
             lambda v: net.apply(v, images(), train=True, mutable=["batch_stats"]), variables
         )
         own = {kind: values["trunk"] for kind, values in variables.items()}
-        _, endpoints = jax.eval_shape(lambda v: net.trunk.apply(v, images(), train=False), own)
+        endpoints = jax.eval_shape(lambda v: net.trunk.apply(v, images(), train=False), own)
     assert {leaf.dtype for leaf in jax.tree.leaves((variables, logits))} == {np.dtype(np.float32)}
     assert {value.dtype for value in endpoints.values()} == {np.dtype(jnp.bfloat16)}
 

@@ -1,0 +1,162 @@
+"""One bench for three cures of depth: skip connections, auxiliary heads and pretraining, at equal budgets.
+
+    resjax train --config configs/supervision.py:digits,44,heads,greedy --workdir runs/lab
+
+The argument is TASK,DEPTH and then, in any order, `heads` and `greedy` or `denoising`; the plain twin of
+a net by --config.model.skip=False. experiments/skip_heads_pretraining.py runs all of them.
+
+- Tasks: `digits` and `mnist`, fully connected nets of 64 units on images of 8 x 8 and 28 x 28 pixels;
+  `mnist_conv`, the CIFAR family 8 wide behind a stem that leaves 7 x 7 pixels.
+- `heads`: a pooled linear classifier with cross-entropy at every block, of weight 1 as the main one.
+- `greedy`: block after block is trained with a fresh linear classifier while all below it is frozen, then
+  the whole net (Bengio et al. 2007, the supervised variant; by blocks, not layers).
+- `denoising`: the same with masking noise on the block's input and a linear decoder that gives the input
+  back, by its mean squared error (Vincent et al. 2010, section 3; tied weights and sigmoids left out).
+- The budget of a net without heads and pretraining is the task's epochs. Pretraining takes a third of
+  those multiply-adds, in phases of one length, and the training of the whole net, of the same schedule,
+  is a third shorter; with heads it is shorter by as much as they cost. The tables tell the sums.
+
+The rates of pretraining and the heads' weight are the best of three on a held-out slice of digits for the
+deepest nets: experiments/supervision_rates.py. An arm may carry another value: heads=0.3, greedy=0.2.
+"""
+
+from ml_collections import ConfigDict
+
+BUDGET = 1 / 3  # share of pretraining
+NOISE = 0.25  # share of masked inputs: Vincent et al. 2010, table 3, for MNIST
+DEFAULTS = {"heads": 1.0, "greedy": 0.8, "denoising": 0.8}  # weight, and learning rates
+
+FULLY_CONNECTED = dict(name="residual_mlp", width=64)
+CONVOLUTIONAL = dict(name="cifar_resnet", width=8, stem="imagenet")
+TASKS: dict[str, dict] = {
+    "digits": dict(
+        data=dict(name="digits"),
+        input=dict(normalize="pixel_mean_scalar_std"),
+        model=FULLY_CONNECTED,
+        train=dict(batch_size=64, eval_every=5, steps_per_dispatch=20),
+        pixels=8 * 8,
+        epochs=30,
+        rate=0.02,
+    ),
+    "mnist": dict(
+        data=dict(name="tfds:mnist"),
+        input=dict(normalize="pixel_mean_scalar_std"),
+        model=FULLY_CONNECTED,
+        train=dict(batch_size=128, steps_per_dispatch=20),
+        pixels=28 * 28,
+        epochs=3,
+        rate=0.02,
+    ),
+    "mnist_conv": dict(
+        data=dict(name="tfds:mnist"),
+        input=dict(normalize="pixel_mean_scalar_std"),
+        model=CONVOLUTIONAL,
+        train=dict(batch_size=128),
+        pixels=28 * 28,
+        epochs=2,
+        rate=0.02,
+    ),
+}
+
+
+def get_config(arg: str = "digits,44") -> ConfigDict:
+    name, depth, *arms = arg.split(",")
+    if name not in TASKS:
+        raise ValueError(f"'{arg}' begins with no task; tasks are {', '.join(TASKS)}")
+    task, values = TASKS[name], arm_values(arg, arms)
+    parts = PARTS[task["model"]["name"]](task, int(depth))
+    config = ConfigDict()
+    config.data, config.input, config.train = task["data"], task["input"], task["train"]
+    config.model = dict(task["model"], depth=int(depth), skip=True)
+    config.optim = dict(name="sgd", momentum=0.9, weight_decay=1e-4)
+    epochs = task["epochs"]
+    for kind in values.keys() & {"greedy", "denoising"}:
+        config.phases = phases(kind, parts, BUDGET * epochs, values[kind])
+        epochs *= 1 - BUDGET
+    if "heads" in values:
+        config.heads = tuple(classifier(part, values["heads"]) for part in parts)
+        whole = sum(part["cost"] for part in parts)
+        epochs *= whole / (whole + sum(part["head"] for part in parts))
+    config.schedule = dict(name="cosine", length=epochs, learning_rate=task["rate"])
+    return config
+
+
+def arm_values(arg, arms):
+    values = {}
+    for arm in arms:
+        kind, _, value = arm.partition("=")
+        if kind not in DEFAULTS or kind in values:
+            raise ValueError(
+                f"'{arg}' has the arm '{arm}'; arms are heads and greedy or denoising, each once"
+            )
+        values[kind] = float(value) if value else DEFAULTS[kind]
+    if {"greedy", "denoising"} <= values.keys():
+        raise ValueError(f"'{arg}' has two kinds of pretraining; it must have one at most")
+    return values
+
+
+def part(endpoint, cost, decoder, features):
+    """Multiply-adds of a block, its decoder and its linear classifier."""
+    return dict(endpoint=endpoint, cost=cost, decoder=decoder, head=10 * features)
+
+
+def fully_connected(task, depth):
+    """The first block's part has the first layer too."""
+    pixels, width = task["pixels"], task["model"]["width"]
+    first = part("block1", (pixels + 2 * width) * width, pixels * width, width)
+    return [first] + [part(f"block{n}", 2 * width**2, width**2, width) for n in range(2, depth // 2)]
+
+
+def convolutional(task, depth):
+    """The stem leaves 7 x 7 pixels, the later stages 4 x 4 and 2 x 2."""
+    width, found = task["model"]["width"], []
+    for stage, side in enumerate((7, 4, 2), 1):
+        out = width * 2 ** (stage - 1)
+        for number in range(1, (depth - 2) // 6 + 1):
+            into = out // 2 if stage > 1 and number == 1 else out
+            cost, back = 9 * side**2 * out * (into + out), 9 * side**2 * out * into
+            if not found:  # the stem's 7 x 7 kernel, and a decoder of the same size back to the image
+                cost, back = cost + 7**2 * 14**2 * width, 7**2 * 7**2 * width
+            found.append(part(f"stage{stage}_block{number}", cost, back, out))
+    return found
+
+
+PARTS = {"residual_mlp": fully_connected, "cifar_resnet": convolutional}
+
+
+def classifier(part, weight):
+    endpoint = part["endpoint"]
+    return dict(name=f"at_{endpoint}", endpoint=endpoint, weight=weight)
+
+
+def decoder(part):
+    endpoint = part["endpoint"]
+    form = "conv_decoder" if endpoint.startswith("stage") else "flattened_linear"
+    head = dict(name=f"decode_{endpoint}", endpoint=endpoint, form=form, weight=1.0)
+    return head | dict(target="input", loss="squared_error")
+
+
+def phases(kind, parts, budget, rate):
+    """Phases of one length, which together cost as much as `budget` epochs of the whole net.
+
+    What is trained counts three times, what is frozen below it once.
+    """
+    attached = "head" if kind == "greedy" else "decoder"
+    costs, below = [], 0
+    for part in parts:
+        costs.append(below + 3 * (part["cost"] + part[attached]))
+        below += part["cost"]
+    length = budget * 3 * below / sum(costs)
+    found = []
+    for number, part in enumerate(parts):
+        found.append(
+            dict(
+                name=f"{kind}_{part['endpoint']}",
+                after=parts[number - 1]["endpoint"] if number else "",
+                until=part["endpoint"],
+                noise=NOISE if kind == "denoising" else 0.0,
+                heads=(classifier(part, 1.0) if kind == "greedy" else decoder(part),),
+                schedule=dict(name="cosine", length=length, learning_rate=rate),
+            )
+        )
+    return tuple(found)

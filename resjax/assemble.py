@@ -1,0 +1,232 @@
+"""From the sections of a config to nets and phases, every key checked."""
+
+import contextlib
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import flax.linen as nn
+import optax
+
+from resjax import models, optim
+from resjax.anatomy import Anatomy, Shapes, dissect, dissect_heads
+from resjax.config import Config
+from resjax.errors import UserError, did_you_mean
+from resjax.loop import Loop
+from resjax.losses import Objective, Term
+from resjax.models.blocks import Layers
+from resjax.models.forms import FORMS
+from resjax.models.heads import Head, Net, attach, parameters_of
+from resjax.models.trunk import MAIN, Trunk
+from resjax.phases import LAST, Phase, Stage
+from resjax.schema import merged
+from resjax.step import Task
+
+HEAD_KEYS = tuple(field.name for field in dataclasses.fields(Head))
+LAYER_KEYS = tuple(field.name for field in dataclasses.fields(Layers))
+BACKWARD = 2  # a backward pass takes twice a forward one: gradients of the input, and of the weights
+
+
+@contextlib.contextmanager
+def section(name: str) -> Iterator[None]:
+    """The functions behind a section raise ValueError("KEY is ...; it must ..."); this adds the section."""
+    try:
+        yield
+    except ValueError as error:
+        raise UserError(f"config.{name}.{error}") from error
+
+
+def build_trunk(classes: int, /, *, name: str, **settings: Any) -> Trunk:
+    layers = Layers(**{key: settings.pop(key) for key in LAYER_KEYS})
+    return models.MODELS[name](classes, layers, **settings)
+
+
+def build_head(target: tuple[int, ...], /, **settings: Any) -> tuple[Head, nn.Module]:
+    """-> a head's description, and its module; `target` is the shape of one example's target."""
+    own = {key: settings.pop(key) for key in HEAD_KEYS}
+    return Head(**own), FORMS[own["form"]](target, **settings)
+
+
+@dataclasses.dataclass(frozen=True)
+class Assembly:
+    """What all phases of a run have in common.
+
+    Attributes:
+      teacher: {endpoint: shape of one example's activations}, where there is a teacher.
+      teacher_cost: multiply-adds of one image's way through it.
+      image_shape: (h, w, c).
+    """
+
+    config: Config
+    loop: Loop
+    image_shape: tuple[int, int, int]
+    classes: int
+    steps_per_epoch: float = 1.0
+    teacher: Mapping[str, tuple[int, ...]] | None = None
+    teacher_cost: int = 0
+    _anatomies: dict[Trunk, Anatomy] = dataclasses.field(default_factory=dict)
+
+    def dissect(self, model: Config, name: str = "model") -> tuple[Trunk, Anatomy]:
+        """-> the trunk of a section `model`, every shape checked."""
+        with section(name):
+            trunk = build_trunk(self.classes, **model.to_dict())
+            if trunk not in self._anatomies:
+                self._anatomies[trunk] = dissect(trunk, self.image_shape)
+        return trunk, self._anatomies[trunk]
+
+    def net(self, prefix: str, phase: Phase, model: Config, heads: Sequence[Config]) -> tuple[Net, Anatomy]:
+        """-> the net of a phase with its heads, and its whole trunk's layers with those of the heads."""
+        trunk, anatomy = self.dissect(model, f"{prefix}model")
+        span = {"after": phase.after, "until": phase.until, "noise": phase.noise}
+        where = prefix.rstrip(".") or "train"
+        with section(where):
+            names = [*anatomy.modules]
+            for key in ("after", "until"):
+                if span[key] not in ["", *names]:
+                    hint = did_you_mean(span[key], names)
+                    raise ValueError(f"{key} is '{span[key]}', which this model does not have{hint}")
+            _, trained = anatomy.span(phase.after, phase.until)
+            if not trained:
+                raise ValueError(f"until is '{phase.until}'; it must come behind after, '{phase.after}'")
+        shapes = Shapes(self.image_shape, {name: anatomy.shapes.endpoints[name] for name in trained})
+        pairs, rows, net = [], [], attach(trunk, (), **span)
+        for number, head in enumerate(heads):
+            with section(f"{prefix}heads[{number}]"):
+                pairs.append(build_head(self._target(head, phase, anatomy), **head.to_dict()))
+                net = attach(trunk, pairs, **span)
+                rows = dissect_heads(net, shapes)
+        return net, dataclasses.replace(anatomy, layers=[*anatomy.layers, *rows])
+
+    def _target(self, head: Config, phase: Phase, anatomy: Anatomy) -> tuple[int, ...]:
+        """-> the shape of one example's target."""
+        if head.target == "labels":
+            return (self.classes,)
+        if head.target == "input":
+            return anatomy.endpoints[phase.after] if phase.after else self.image_shape
+        if self.teacher is None:
+            raise ValueError("target is 'teacher', but there is none; config.teacher.run must be its folder")
+        if head.teacher_endpoint not in self.teacher:
+            hint = did_you_mean(head.teacher_endpoint, self.teacher)
+            raise ValueError(
+                f"teacher_endpoint is '{head.teacher_endpoint}', which the teacher does not have{hint}"
+            )
+        return self.teacher[head.teacher_endpoint]
+
+    def stages(self) -> tuple[Stage, ...]:
+        """-> all phases of the config, the last one at the end; raises UserError where one is impossible."""
+        found: list[Stage] = []
+        for number, given in enumerate(self.config.phases):
+            prefix, settings = f"phases[{number}].", given.to_dict()
+            own = {key: settings[key] for key in settings if key not in ("schedule", "heads", "model")}
+            with section(f"phases[{number}]"):
+                phase = Phase(**own)
+                if phase.name in [LAST, *(stage.name for stage in found)]:
+                    raise ValueError(f"name is '{phase.name}', which another phase has; it must be its own")
+            model = merged(self.config.model, given.model)
+            found.append(self._stage(prefix, phase, model, given.heads, given.schedule, _end(found)))
+        last, config = last_phase(self.loop), self.config
+        return (*found, self._stage("", last, config.model, config.heads, config.schedule, _end(found)))
+
+    def _stage(
+        self, prefix: str, phase: Phase, model: Config, heads: Sequence[Config], schedule: Config, start: int
+    ) -> Stage:
+        net, anatomy = self.net(prefix, phase, model, heads)
+        with section(prefix.rstrip(".") or "train"):
+            trained = trained_modules(phase, anatomy)
+            _check_taught(phase, net)
+        with section(f"{prefix}schedule"):
+            rate, steps = optim.make_schedule(self.steps_per_epoch, **schedule.to_dict())
+        for number, (head, _) in enumerate(net.heads):
+            if head.discard_at >= steps:
+                raise UserError(
+                    f"config.{prefix}heads[{number}].discard_at is {head.discard_at}; it must be below"
+                    f" {steps}, the number of steps, or 0 to keep the head"
+                )
+        task = Task(net, self._objective(net), self._optimizer(net, rate), trained, self.loop.ema_decay)
+        cost = self.loop.batch_size * self._cost(phase, net, anatomy, steps)
+        epochs = steps / self.steps_per_epoch
+        normalize = self.loop.normalize_weights
+        return Stage(phase.name, task, rate, start, steps, epochs, normalize, anatomy.shapes, cost)
+
+    def _optimizer(self, net: Net, rate: optax.Schedule) -> optax.GradientTransformation:
+        rates = {parameters_of(head.name): head.rate for head, _ in net.heads if head.rate != 1}
+        with section("optim"):
+            return optim.make_optimizer(rate, rates, **self.config.optim.to_dict())
+
+    def _objective(self, net: Net) -> Objective:
+        terms = {MAIN: Term(self.loop.loss)}
+        for head, _ in net.heads:
+            terms[head.name] = Term(
+                head.loss, head.target_name, head.gamma, head.penalty, head.temperature
+            )  # fmt: skip
+        return Objective(terms, self.loop.label_smoothing)
+
+    def _cost(self, phase: Phase, net: Net, anatomy: Anatomy, steps: int) -> int:
+        """-> multiply-adds of one image at each of all steps, summed; evaluation is not counted."""
+        before, trained = anatomy.span(phase.after, phase.until)
+        total = steps * (anatomy.cost(before) + (1 + BACKWARD) * anatomy.cost(trained))
+        for head, _ in net.heads:
+            total += (head.discard_at or steps) * (1 + BACKWARD) * anatomy.cost([head.name])
+        uses_teacher = any(head.target == "teacher" for head, _ in net.heads)
+        return total + (steps * self.teacher_cost if uses_teacher else 0)
+
+
+def last_phase(loop: Loop) -> Phase:
+    """-> what the config describes outside its list of phases."""
+    return Phase(name=LAST, after=loop.after, freeze=loop.freeze)
+
+
+def _end(stages: Sequence[Stage]) -> int:
+    return stages[-1].end if stages else 0
+
+
+def trained_modules(phase: Phase, anatomy: Anatomy) -> frozenset[str]:
+    """-> the modules of the trunk that learn in a phase; raises ValueError where `freeze` names another."""
+    known = anatomy.modules_of(list(anatomy.modules))
+    for name in phase.freeze:
+        if name not in known:
+            raise ValueError(
+                f"freeze names '{name}', which this model does not have{did_you_mean(name, known)}"
+            )
+    _, parts = anatomy.span(phase.after, phase.until)
+    return frozenset(anatomy.modules_of(parts)) - set(phase.freeze)
+
+
+def _check_taught(phase: Phase, net: Net) -> None:
+    teaching = [head.endpoint for head, _ in net.heads if head.weight and not head.stop_gradient]
+    if phase.until != MAIN and phase.until not in teaching:
+        raise ValueError(
+            f"until is '{phase.until}', but no head there teaches, so that it would not be trained; attach"
+            f" one of a weight above 0 and without stop_gradient, or end at '{MAIN}'"
+        )
+
+
+def check(config: Config) -> None:
+    """Raises UserError for impossible settings, as far as they show without data and tracing: at once."""
+    with section("train"):
+        Loop(**config.train.to_dict())
+    with section("model"):
+        build_trunk(2, **config.model.to_dict())
+    with section("optim"):
+        optim.make_optimizer(optax.constant_schedule(1.0), **config.optim.to_dict())
+    _check_parts("", config)
+    for number, phase in enumerate(config.phases):
+        _check_parts(f"phases[{number}].", phase)
+
+
+def _check_parts(prefix: str, part: Config) -> None:
+    for number, head in enumerate(part.heads):
+        with section(f"{prefix}heads[{number}]"):
+            Head(**{key: head[key] for key in HEAD_KEYS})
+            if head.target == "labels":
+                build_head((2,), **head.to_dict())
+    with section(f"{prefix}schedule"):
+        optim.make_schedule(1e4, **part.schedule.to_dict())
+
+
+def build_net(config: Config, image_shape: tuple[int, int, int], classes: int) -> tuple[Net, Anatomy]:
+    """-> the net of the last phase with its heads, whole, and what it consists of."""
+    with section("train"):
+        loop = Loop(**config.train.to_dict())
+    assembly = Assembly(config, loop, image_shape, classes)
+    return assembly.net("", last_phase(Loop()), config.model, config.heads)

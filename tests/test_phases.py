@@ -1,0 +1,188 @@
+"""Phases of training: what moves, what stays, what each kind learns, and that a killed run resumes in any."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from recipe import SHORT, decoder, greedy, head, phase, with_phases
+
+from resjax import config as configs
+from resjax import job as jobs
+from resjax.checkpoint import Checkpoints, digest
+from resjax.config import Config
+from resjax.train import train
+
+
+@pytest.fixture
+def saved(monkeypatch: pytest.MonkeyPatch) -> dict[int, Any]:
+    """-> {step: the state} of every checkpoint that a run makes from now on."""
+    states: dict[int, Any] = {}
+    save = Checkpoints.save
+
+    def keep(self: Checkpoints, step: int, state: Any, *rest: Any) -> None:
+        states[step] = jax.tree.map(np.array, state)
+        save(self, step, state, *rest)
+
+    monkeypatch.setattr(Checkpoints, "save", keep)
+    return states
+
+
+def parts(state: Any, *names: str) -> str:
+    """-> a digest of some modules of the trunk, parameters and statistics."""
+    trees = [state.params["trunk"], state.collections["batch_stats"]["trunk"]]
+    return digest([{name: tree[name] for name in names if name in tree} for tree in trees])
+
+
+def test_greedy_training_leaves_all_but_its_own_layer_bit_identical(
+    tiny: Config, tmp_path: Path, saved: dict[int, Any]
+) -> None:
+    start = jobs.build(greedy(tiny)).stages[0].init_state(jax.random.split(jax.random.key(0))[0])
+    train(greedy(tiny), tmp_path)
+    lower, upper = ("stem_dense", "stem_norm", "block1"), ("block2", "classifier")
+    assert parts(saved[6], *upper) == parts(start, *upper)
+    assert parts(saved[6], *lower) != parts(start, *lower)
+    for step in (10, 11, 12):  # finished
+        assert parts(saved[step], *lower) == parts(saved[6], *lower)
+    assert parts(saved[12], "block2") != parts(saved[6], "block2")
+    assert parts(saved[12], "classifier") == parts(saved[6], "classifier")
+    for name in (*lower, *upper):  # the last phase trains all of it
+        assert parts(saved[24], name) != parts(saved[12], name)
+
+
+def test_a_phase_s_head_is_gone_after_it_and_the_optimizer_begins_anew(
+    tiny: Config, tmp_path: Path, saved: dict[int, Any]
+) -> None:
+    train(greedy(tiny), tmp_path)
+    assert [sorted(saved[step].params) for step in (6, 12, 24)] == [
+        ["head_at_block1", "trunk"],
+        ["head_at_block2", "trunk"],
+        ["trunk"],
+    ]
+    names = {
+        jax.tree_util.keystr(path) for path, _ in jax.tree_util.tree_leaves_with_path(saved[12].opt_state)
+    }
+    assert any("block2" in name for name in names)
+    assert not any("block1'" in name and "head" not in name for name in names)
+    assert [int(saved[step].step) for step in (6, 12, 24)] == [6, 6, 12]
+
+
+def test_pretraining_that_moves_nothing_leaves_the_last_phase_s_bits(tiny: Config, tmp_path: Path) -> None:
+    """So the initial values, the order of the data and all randomness of an arm are its control's."""
+    augmented = configs.override(tiny, ["--config.input.pad=1", "--config.train.ema_decay=0.9"])
+    modules = ("stem_dense", "stem_norm", "block1", "classifier")
+    probe = phase("probe", head("block1"), until="block1", freeze=modules)
+    bare = train(augmented, tmp_path / "bare")
+    after = train(with_phases(augmented, probe), tmp_path / "after")
+    assert after["state_sha256"] == bare["state_sha256"]
+    assert after["metrics"] == bare["metrics"]
+
+
+def death_at(step: int, monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """The run dies when checkpoint `step` is made; -> what undoes that."""
+    save = Checkpoints.save
+
+    def save_then_die(self: Checkpoints, at: int, *rest: Any) -> None:
+        save(self, at, *rest)
+        if at == step:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(Checkpoints, "save", save_then_die)
+    return lambda: monkeypatch.setattr(Checkpoints, "save", save)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    return train(three_kinds(), tmp_path_factory.mktemp("whole"))
+
+
+def three_kinds() -> Config:
+    """Denoising, a head dropped within a phase, a shallower net; a checkpoint every 2 steps."""
+    base: dict[str, Any] = {
+        "data": {"name": "digits", "holdout": 37},
+        "input": {"pad": 1},
+        "model": {"name": "residual_mlp", "depth": 6, "width": 8},
+        "schedule": {**SHORT, "length": 4},
+        "train": {"batch_size": 100, "checkpoint_every": 2, "log_every": 3},
+    }
+    return with_phases(
+        configs.override(base, []),
+        phase("denoise", decoder("block1"), until="block1", noise=0.3, steps=4),
+        phase("drop", head("block1", discard_at=3), head("block2"), until="block2", steps=5),
+        phase("shallow", steps=4, model={"depth": 4}),
+    )
+
+
+SLOWLY = [pytest.param(stop, marks=pytest.mark.slow) for stop in (2, 4, 9, 11, 13, 15)]
+
+
+@pytest.mark.parametrize("stop", [6, 8, *SLOWLY])
+def test_a_run_killed_in_any_phase_resumes_to_the_same_bits(
+    whole: dict[str, Any], tmp_path: Path, stop: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    undo = death_at(stop, monkeypatch)
+    with pytest.raises(KeyboardInterrupt):
+        train(three_kinds(), tmp_path)
+    undo()
+    resumed = train(three_kinds(), tmp_path)
+    for key in ("state_sha256", "curve", "transfers", "metrics"):
+        assert resumed[key] == whole[key]
+
+
+def test_masking_noise_blanks_its_share_of_the_input_in_training_alone(tiny: Config) -> None:
+    job = jobs.build(with_phases(tiny, phase("denoise", decoder("block1"), until="block1", noise=0.3)))
+    net, seen = job.stages[0].net, []
+    variables = job.stages[0].init_state(jax.random.key(0)).variables
+
+    def watch(call: Callable[..., Any], args: Any, kwargs: Any, context: Any) -> Any:
+        if type(context.module).__name__ == "ResidualMLP" and context.method_name == "__call__":
+            seen.append(np.asarray(args[0]))
+        return call(*args, **kwargs)
+
+    x = jnp.ones((64, *job.dataset.image_shape))
+    with nn.intercept_methods(watch):
+        for flag in (True, False):
+            rngs = {"noise": jax.random.key(1)}
+            net.apply(variables, x, train=flag, mutable=["batch_stats"], rngs=rngs)
+    assert set(np.unique(seen[0])) == {0.0, 1.0}  # masked or left as it was, not scaled
+    assert (seen[0] == 0).mean() == pytest.approx(0.3, abs=0.02)
+    assert (seen[1] == 1).all()
+
+
+def test_a_frozen_part_is_computed_as_in_evaluation(tiny: Config) -> None:
+    """Its norms take their running statistics, so a batch's features do not depend on the others in it."""
+    job = jobs.build(greedy(tiny))
+    net = job.stages[1].net
+    variables = job.stages[1].init_state(jax.random.key(0)).variables
+    x = jax.random.normal(jax.random.key(2), (6, *job.dataset.image_shape))
+    trunk = {name: tree["trunk"] for name, tree in variables.items()}
+    whole_trunk: Any = net.trunk.apply(trunk, x, train=False)
+    features: Any = net.apply(variables, x, method="enter")
+    np.testing.assert_array_equal(features, whole_trunk["block1"])
+    alone: Any = net.apply(variables, x[:1], method="enter")
+    np.testing.assert_allclose(features[:1], alone, rtol=1e-5, atol=1e-6)
+
+
+def test_the_cost_counts_what_is_frozen_once_and_what_learns_three_times(tiny: Config) -> None:
+    config = with_phases(
+        tiny,
+        phase("first", head("block1"), until="block1", steps=5),
+        phase(
+            "second",
+            head("block2", discard_at=2),
+            head("block2", name="stays"),
+            after="block1",
+            until="block2",
+            steps=7,
+        ),
+        model__depth=6,
+    )
+    stem, block, classifier = 64 * 8, 2 * 8 * 8, 8 * 10
+    first, second, last = (stage.multiply_adds for stage in jobs.build(config).stages)
+    assert first == 5 * 100 * 3 * (stem + block + classifier)
+    assert second == 100 * (7 * (stem + block + 3 * (block + classifier)) + 2 * 3 * classifier)
+    assert last == 12 * 100 * 3 * (stem + 2 * block + classifier)

@@ -1,0 +1,162 @@
+"""Starting from other nets' parameters: a checkpoint, a shallower net before it, a teacher's hints."""
+
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from recipe import head, phase, with_phases
+
+from resjax import config as configs
+from resjax import job as jobs
+from resjax.checkpoint import Checkpoints
+from resjax.config import Config
+from resjax.errors import UserError
+from resjax.evaluate import evaluate
+from resjax.train import train
+from resjax.transfer import transfer, whole_modules
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run of a net with two blocks."""
+    folder = tmp_path_factory.mktemp("source")
+    base: dict[str, Any] = {
+        "data": {"name": "digits", "holdout": 37},
+        "model": {"name": "residual_mlp", "depth": 6, "width": 8},
+        "schedule": {"name": "constant", "unit": "steps", "length": 12, "learning_rate": 0.1},
+        "train": {"batch_size": 100, "eval_every": 0.36, "ema_decay": 0.5},
+    }
+    train(configs.override(base, []), folder)
+    return folder
+
+
+def started(config: Config, source: Path, *flags: str) -> Config:
+    return configs.override(config, [f"--config.start.run={source}", *flags])
+
+
+def restored(folder: Path) -> dict[str, Any]:
+    with Checkpoints(folder, read_only=True) as checkpoints:
+        return checkpoints.variables(checkpoints.choose("last"))
+
+
+def test_transfer_takes_what_has_the_same_name_and_shape_and_tells_the_rest() -> None:
+    def tree(**shapes: tuple[int, ...]) -> dict[str, Any]:
+        kernels = {
+            name: {"kernel": jnp.full(shape, len(shape), jnp.float32)} for name, shape in shapes.items()
+        }
+        return {"params": {"trunk": kernels}}
+
+    source, target = tree(a=(2, 2), b=(3,), gone=(1,)), tree(a=(2, 2), b=(4,), new=(5,))
+    blank = jax.tree.map(jnp.zeros_like, target)
+    found, report = transfer(source, blank)
+    assert report.copied == ["params/trunk/a/kernel"]
+    assert report.new == ["params/trunk/b/kernel", "params/trunk/new/kernel"]
+    assert report.left == ["params/trunk/b/kernel", "params/trunk/gone/kernel"]
+    assert str(report) == "copied 1 arrays (a); new 2 arrays (b, new); left 2 arrays (b, gone)"
+    assert whole_modules(report) == {"a"}
+    assert float(found["params"]["trunk"]["a"]["kernel"].sum()) == 8
+    assert float(found["params"]["trunk"]["b"]["kernel"].sum()) == 0
+
+
+def test_a_deeper_net_starts_with_the_shared_layers_of_a_run(
+    tiny: Config, source: Path, tmp_path: Path
+) -> None:
+    deeper = started(tiny, source, "--config.model.depth=8", "--config.schedule.learning_rate=1e-30")
+    result = train(deeper, tmp_path)
+    before, after = restored(source), restored(tmp_path)
+    for name in ("stem_dense", "block1", "block2", "classifier"):  # at such a rate nothing moves
+        jax.tree.map(
+            np.testing.assert_array_equal, before["params"]["trunk"][name], after["params"]["trunk"][name]
+        )
+    (report,) = result["transfers"]
+    assert report["from"] == f"{source}, step 12"
+    assert {name.split("/")[2] for name in report["new"]} == {"block3"}
+    assert report["left"] == []
+
+
+def test_a_start_with_all_parameters_begins_where_the_run_ended(
+    tiny: Config, source: Path, tmp_path: Path
+) -> None:
+    same = started(tiny, source, "--config.model.depth=6", "--config.schedule.learning_rate=1e-30")
+    frozen = configs.override(same, ["--config.train.after=block2", "--config.schedule.length=1"])
+    result = train(frozen, tmp_path)
+    assert result["metrics"]["test/accuracy"] == evaluate(source)["accuracy"]
+    assert result["transfers"][0]["new"] == []
+
+
+def test_a_grown_net_begins_with_the_shallow_phase_s_layers(tiny: Config, tmp_path: Path) -> None:
+    config = with_phases(
+        tiny, phase("shallow", model={"depth": 4}, steps=8), model__depth=8, schedule__learning_rate=1e-30
+    )
+    result = train(config, tmp_path)
+    (report,) = result["transfers"]
+    assert report["from"] == "phase shallow"
+    assert {name.split("/")[2] for name in report["new"]} == {"block2", "block3"}
+    assert {name.split("/")[2] for name in report["copied"]} == {
+        "stem_dense",
+        "stem_norm",
+        "block1",
+        "classifier",
+    }
+
+
+def student(config: Config, teacher: Path, *flags: str, **hint: Any) -> Config:
+    settings = {"form": "flattened_linear", "target": "teacher", "loss": "squared_error", **hint}
+    settings.setdefault("teacher_endpoint", "block2")
+    config = configs.override(config, [f"--config.teacher.run={teacher}", "--config.model.width=16", *flags])
+    return with_phases(config, phase("hint", head("block1", **settings), until="block1", steps=40))
+
+
+def test_a_student_learns_its_teacher_s_layer_and_then_its_logits(
+    tiny: Config, source: Path, tmp_path: Path
+) -> None:
+    hinted = student(tiny, source).to_dict()
+    soft = head("main", form="identity", target="teacher", loss="distillation", weight=10.0)
+    config = configs.override(
+        {**hinted, "heads": (soft,)}, ["--config.schedule.length=60", "--config.schedule.learning_rate=0.02"]
+    )
+    job = jobs.build(config)
+    assert job.stages[0].task.trained == {"stem_dense", "stem_norm", "block1"}
+    result = train(config, tmp_path)
+    hints = [row["train/at_block1/loss"] for row in result["curve"] if "train/at_block1/loss" in row]
+    softs = [row["train/at_main/loss"] for row in result["curve"] if "train/at_main/loss" in row]
+    assert hints[-1] < 0.5 * hints[0]
+    assert softs[-1] < softs[0]
+    assert "test/at_main/accuracy" not in result["metrics"]
+    assert result["metrics"]["test/accuracy"] > 0.3
+
+
+def test_the_teacher_s_activations_are_those_of_its_checkpoint(tiny: Config, source: Path) -> None:
+    job = jobs.build(student(tiny, source))
+    assert job.teacher is not None
+    x = jnp.ones((3, *job.dataset.image_shape))
+    variables = {name: tree["trunk"] for name, tree in restored(source).items()}
+    expected: Any = job.teacher.trunk.apply(variables, x, train=False)
+    np.testing.assert_array_equal(job.teacher(x)["block2"], expected["block2"])
+
+
+@pytest.mark.parametrize(
+    ("flags", "hint", "message"),
+    [
+        ([], {"teacher_endpoint": "blok2"}, r"heads\[0\].teacher_endpoint is 'blok2'.*did you mean 'block2'"),
+        ([], {"form": "identity"}, r"heads\[0\].form is 'identity', but the endpoint is 16 and the target 8"),
+        ([], {"form": "conv_regressor"}, r"heads\[0\].form is 'conv_regressor', which maps an image plane"),
+        ([], {"loss": "cross_entropy"}, r"heads\[0\].loss is 'cross_entropy', but target is 'teacher'"),
+        (["--config.input.flip=True"], {}, r"config.teacher.run is .* whose config.input.flip is False"),
+        (["--config.teacher.run="], {}, r"heads\[0\].target is 'teacher', but there is none"),
+        (["--config.teacher.run=nowhere"], {}, r"config.teacher.run is 'nowhere': .*holds no run"),
+        (
+            ["--config.teacher.checkpoint=77"],
+            {},
+            r"config.teacher.run is .*'77' is not there; it must be last",
+        ),
+    ],
+)
+def test_an_unfit_teacher_is_told_by_key(
+    tiny: Config, source: Path, flags: list[str], hint: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(UserError, match=message):
+        jobs.build(student(tiny, source, *flags, **hint))
