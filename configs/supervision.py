@@ -33,7 +33,7 @@ TASKS: dict[str, dict] = {
         data=dict(name="digits"),
         input=dict(normalize="pixel_mean_scalar_std"),
         model=FULLY_CONNECTED,
-        train=dict(batch_size=64, eval_every=5, steps_per_dispatch=20),
+        train=dict(batch_size=64, eval_every=10, steps_per_dispatch=20),
         pixels=8 * 8,
         epochs=30,
         rate=0.02,
@@ -81,7 +81,7 @@ def get_config(arg: str = "digits,44") -> ConfigDict:
     return config
 
 
-def arm_values(arg, arms):
+def arm_values(arg: str, arms: list[str]) -> dict[str, float]:
     values = {}
     for arm in arms:
         kind, _, value = arm.partition("=")
@@ -95,19 +95,19 @@ def arm_values(arg, arms):
     return values
 
 
-def part(endpoint, cost, decoder, features):
+def part(endpoint: str, cost: int, decoder: int, features: int) -> dict:
     """Multiply-adds of a block, its decoder and its linear classifier."""
     return dict(endpoint=endpoint, cost=cost, decoder=decoder, head=10 * features)
 
 
-def fully_connected(task, depth):
+def fully_connected(task: dict, depth: int) -> list[dict]:
     """The first block's part has the first layer too."""
     pixels, width = task["pixels"], task["model"]["width"]
     first = part("block1", (pixels + 2 * width) * width, pixels * width, width)
     return [first] + [part(f"block{n}", 2 * width**2, width**2, width) for n in range(2, depth // 2)]
 
 
-def convolutional(task, depth):
+def convolutional(task: dict, depth: int) -> list[dict]:
     """The stem leaves 7 x 7 pixels, the later stages 4 x 4 and 2 x 2."""
     width, found = task["model"]["width"], []
     for stage, side in enumerate((7, 4, 2), 1):
@@ -124,29 +124,28 @@ def convolutional(task, depth):
 PARTS = {"residual_mlp": fully_connected, "cifar_resnet": convolutional}
 
 
-def classifier(part, weight):
+def classifier(part: dict, weight: float) -> dict:
     endpoint = part["endpoint"]
     return dict(name=f"at_{endpoint}", endpoint=endpoint, weight=weight)
 
 
-def decoder(part):
+def decoder(part: dict) -> dict:
     endpoint = part["endpoint"]
     form = "conv_decoder" if endpoint.startswith("stage") else "flattened_linear"
     head = dict(name=f"decode_{endpoint}", endpoint=endpoint, form=form, weight=1.0)
     return head | dict(target="input", loss="squared_error")
 
 
-def phases(kind, parts, budget, rate):
+def phases(kind: str, parts: list[dict], budget: float, rate: float) -> tuple[dict, ...]:
     """Phases of one length, which together cost as much as `budget` epochs of the whole net.
 
-    What is trained counts three times, what is frozen below it once.
+    What is trained counts three times at each step. What is frozen counts once for each example and block:
+    without augmentation its features are kept, and taken further from phase to phase.
     """
     attached = "head" if kind == "greedy" else "decoder"
-    costs, below = [], 0
-    for part in parts:
-        costs.append(below + 3 * (part["cost"] + part[attached]))
-        below += part["cost"]
-    length = budget * 3 * below / sum(costs)
+    whole = sum(part["cost"] for part in parts)
+    trained = sum(part["cost"] + part[attached] for part in parts)
+    length = (3 * budget * whole - (whole - parts[-1]["cost"])) / (3 * trained)
     found = []
     for number, part in enumerate(parts):
         found.append(

@@ -1,15 +1,21 @@
 """Skip connections, auxiliary heads and pretraining, alone and together, by depth: the full grid on digits.
 
-    python -m resjax table experiments/skip_heads_pretraining.py
+    python -m resjax table experiments/skip_heads_pretraining.py               fully connected, digits
+    python -m resjax table experiments/skip_heads_pretraining.py:mnist         fully connected, MNIST
+    python -m resjax table experiments/skip_heads_pretraining.py:mnist_conv    convolutional, MNIST
 
 {plain, residual} x {no heads, heads} x {no pretraining, greedy supervised, denoising autoencoder} x depth x
-five seeds, at equal budgets: configs/supervision.py says how. Cells are resumed where they stopped; several
-processes may share the work. The same grid on MNIST: skip_heads_pretraining_mnist.py and ..._mnist_conv.py.
+five seeds, at equal budgets: configs/supervision.py says how. Cells are resumed where they stopped, and
+several processes may share the work: start the same command twice.
 """
 
 from resjax.table import Row, Table
 
-DEPTHS = (8, 20, 32, 44)
+TASKS = {
+    "digits": ((8, 20, 32, 44), "digits, fully connected"),
+    "mnist": ((8, 20, 32, 44), "MNIST, fully connected, 3 epochs"),
+    "mnist_conv": ((8, 20, 32, 44), "MNIST, convolutional, 2 epochs"),
+}
 SKIPS = {"plain": False, "residual": True}
 ARMS = ("none", "heads", "greedy", "heads,greedy", "denoising", "heads,denoising")
 
@@ -47,14 +53,15 @@ def contrasts(depths: tuple[int, ...], arms: tuple[str, ...] = ARMS) -> tuple[tu
     return tuple(found)
 
 
-def get_table() -> Table:
+def get_table(task: str = "digits") -> Table:
+    depths, what = TASKS[task]
     return Table(
-        name="skip_heads_pretraining",
-        title="Skip connections, heads and pretraining at equal budgets (digits, fully connected)",
-        rows=rows("digits", DEPTHS),
+        name="skip_heads_pretraining" + ("" if task == "digits" else f"_{task}"),
+        title=f"Skip connections, heads and pretraining at equal budgets ({what})",
+        rows=rows(task, depths),
         seeds=(0, 1, 2, 3, 4),
         x_label="layers",
-        contrasts=contrasts(DEPTHS),
+        contrasts=contrasts(depths),
         note=NOTE,
     )
 

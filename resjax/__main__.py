@@ -106,9 +106,7 @@ def _parser() -> Parser:
     verb.add_argument("--checkpoint", default="last", metavar="last|best|STEP", help="which (default: last)")
 
     verb = add("table", _table, "run what is missing of a comparison, and print it", usage.TABLE, False)
-    verb.add_argument(
-        "file", type=Path, metavar="FILE", help="a table file, such as experiments/quickstart.py"
-    )
+    verb.add_argument("file", metavar="FILE[:ARG]", help="a table file, such as experiments/quickstart.py")
     verb.add_argument("--row", metavar="LABEL", help="run this row only")
     verb.add_argument("--seed", type=int, metavar="N", help="run this seed only")
     verb.add_argument(
@@ -169,11 +167,11 @@ def _table(args: argparse.Namespace) -> None:
     from resjax import table
     from resjax.progress import Display
 
-    loaded = table.load(args.file)
-    results = args.results / loaded.name if args.results else loaded.results(args.file)
+    loaded, (file, _) = table.load(args.file), table.split(args.file)
+    results = args.results / loaded.name if args.results else loaded.results(file)
     if not args.render:
         table.run(
-            loaded, args.file, results, args.workdir, Display(quiet=args.quiet), row=args.row, seed=args.seed
+            loaded, file, results, args.workdir, Display(quiet=args.quiet), row=args.row, seed=args.seed
         )
     print(table.publish(loaded, results))
 

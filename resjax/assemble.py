@@ -8,9 +8,10 @@ from typing import Any
 import flax.linen as nn
 import optax
 
-from resjax import models, optim
+from resjax import cost, models, optim
 from resjax.anatomy import Anatomy, Shapes, dissect, dissect_heads
 from resjax.config import Config
+from resjax.device import is_kept
 from resjax.errors import UserError, did_you_mean
 from resjax.loop import Loop
 from resjax.losses import Objective, Term
@@ -24,7 +25,7 @@ from resjax.step import Task
 
 HEAD_KEYS = tuple(field.name for field in dataclasses.fields(Head))
 LAYER_KEYS = tuple(field.name for field in dataclasses.fields(Layers))
-BACKWARD = 2  # a backward pass takes twice a forward one: gradients of the input, and of the weights
+PHASE_KEYS = tuple(field.name for field in dataclasses.fields(Phase))
 
 
 @contextlib.contextmanager
@@ -55,13 +56,16 @@ class Assembly:
       teacher: {endpoint: shape of one example's activations}, where there is a teacher.
       teacher_cost: multiply-adds of one image's way through it.
       image_shape: (h, w, c).
+      examples: in the training split.
+      augments: an image gives other inputs at other times.
     """
 
     config: Config
     loop: Loop
     image_shape: tuple[int, int, int]
     classes: int
-    steps_per_epoch: float = 1.0
+    examples: int
+    augments: bool
     teacher: Mapping[str, tuple[int, ...]] | None = None
     teacher_cost: int = 0
     _anatomies: dict[Trunk, Anatomy] = dataclasses.field(default_factory=dict)
@@ -116,26 +120,32 @@ class Assembly:
         """-> all phases of the config, the last one at the end; raises UserError where one is impossible."""
         found: list[Stage] = []
         for number, given in enumerate(self.config.phases):
-            prefix, settings = f"phases[{number}].", given.to_dict()
-            own = {key: settings[key] for key in settings if key not in ("schedule", "heads", "model")}
+            prefix, phase = f"phases[{number}].", build_phase(number, given)
             with section(f"phases[{number}]"):
-                phase = Phase(**own)
                 if phase.name in [LAST, *(stage.name for stage in found)]:
                     raise ValueError(f"name is '{phase.name}', which another phase has; it must be its own")
             model = merged(self.config.model, given.model)
-            found.append(self._stage(prefix, phase, model, given.heads, given.schedule, _end(found)))
+            found.append(self._stage(prefix, phase, model, given.heads, given.schedule, found))
         last, config = last_phase(self.loop), self.config
-        return (*found, self._stage("", last, config.model, config.heads, config.schedule, _end(found)))
+        return (*found, self._stage("", last, config.model, config.heads, config.schedule, found))
 
     def _stage(
-        self, prefix: str, phase: Phase, model: Config, heads: Sequence[Config], schedule: Config, start: int
+        self,
+        prefix: str,
+        phase: Phase,
+        model: Config,
+        heads: Sequence[Config],
+        schedule: Config,
+        former: Sequence[Stage],
     ) -> Stage:
+        before = former[-1] if former else None
         net, anatomy = self.net(prefix, phase, model, heads)
         with section(prefix.rstrip(".") or "train"):
             trained = trained_modules(phase, anatomy)
             _check_taught(phase, net)
+        steps_per_epoch = self.examples / self.loop.batch_size
         with section(f"{prefix}schedule"):
-            rate, steps = optim.make_schedule(self.steps_per_epoch, **schedule.to_dict())
+            rate, steps = optim.make_schedule(steps_per_epoch, **schedule.to_dict())
         for number, (head, _) in enumerate(net.heads):
             if head.discard_at >= steps:
                 raise UserError(
@@ -143,10 +153,23 @@ class Assembly:
                     f" {steps}, the number of steps, or 0 to keep the head"
                 )
         task = Task(net, self._objective(net), self._optimizer(net, rate), trained, self.loop.ema_decay)
-        cost = self.loop.batch_size * self._cost(phase, net, anatomy, steps)
-        epochs = steps / self.steps_per_epoch
-        normalize = self.loop.normalize_weights
-        return Stage(phase.name, task, rate, start, steps, epochs, normalize, anatomy.shapes, cost)
+        keep = is_kept(net, anatomy.shapes, self.examples, augments=self.augments)
+        seen = self.examples if keep else steps * self.loop.batch_size
+        multiply_adds = self.loop.batch_size * cost.trained(
+            net, anatomy, steps, self.teacher_cost
+        ) + seen * cost.frozen(net, anatomy, _kept_by(before, net) if keep else "")
+        return Stage(
+            name=phase.name,
+            task=task,
+            schedule=rate,
+            start=before.end if before else 0,
+            steps=steps,
+            epochs=steps / steps_per_epoch,
+            normalize_weights=self.loop.normalize_weights,
+            shapes=anatomy.shapes,
+            keeps_features=keep,
+            multiply_adds=multiply_adds,
+        )
 
     def _optimizer(self, net: Net, rate: optax.Schedule) -> optax.GradientTransformation:
         rates = {parameters_of(head.name): head.rate for head, _ in net.heads if head.rate != 1}
@@ -161,23 +184,16 @@ class Assembly:
             )  # fmt: skip
         return Objective(terms, self.loop.label_smoothing)
 
-    def _cost(self, phase: Phase, net: Net, anatomy: Anatomy, steps: int) -> int:
-        """-> multiply-adds of one image at each of all steps, summed; evaluation is not counted."""
-        before, trained = anatomy.span(phase.after, phase.until)
-        total = steps * (anatomy.cost(before) + (1 + BACKWARD) * anatomy.cost(trained))
-        for head, _ in net.heads:
-            total += (head.discard_at or steps) * (1 + BACKWARD) * anatomy.cost([head.name])
-        uses_teacher = any(head.target == "teacher" for head, _ in net.heads)
-        return total + (steps * self.teacher_cost if uses_teacher else 0)
+
+def _kept_by(before: Stage | None, net: Net) -> str:
+    """-> the endpoint whose features the phase before has kept, for they are taken further from there."""
+    same = before is not None and before.keeps_features and before.net.trunk == net.trunk
+    return before.net.after if before is not None and same else ""
 
 
 def last_phase(loop: Loop) -> Phase:
     """-> what the config describes outside its list of phases."""
     return Phase(name=LAST, after=loop.after, freeze=loop.freeze)
-
-
-def _end(stages: Sequence[Stage]) -> int:
-    return stages[-1].end if stages else 0
 
 
 def trained_modules(phase: Phase, anatomy: Anatomy) -> frozenset[str]:
@@ -193,11 +209,12 @@ def trained_modules(phase: Phase, anatomy: Anatomy) -> frozenset[str]:
 
 
 def _check_taught(phase: Phase, net: Net) -> None:
-    teaching = [head.endpoint for head, _ in net.heads if head.weight and not head.stop_gradient]
+    stay = [head for head, _ in net.heads if not head.discard_at]
+    teaching = [head.endpoint for head in stay if head.weight and not head.stop_gradient]
     if phase.until != MAIN and phase.until not in teaching:
         raise ValueError(
             f"until is '{phase.until}', but no head there teaches, so that it would not be trained; attach"
-            f" one of a weight above 0 and without stop_gradient, or end at '{MAIN}'"
+            f" one of a weight above 0, without stop_gradient and discard_at, or end at '{MAIN}'"
         )
 
 
@@ -210,8 +227,14 @@ def check(config: Config) -> None:
     with section("optim"):
         optim.make_optimizer(optax.constant_schedule(1.0), **config.optim.to_dict())
     _check_parts("", config)
-    for number, phase in enumerate(config.phases):
-        _check_parts(f"phases[{number}].", phase)
+    for number, given in enumerate(config.phases):
+        build_phase(number, given)
+        _check_parts(f"phases[{number}].", given)
+
+
+def build_phase(number: int, given: Config) -> Phase:
+    with section(f"phases[{number}]"):
+        return Phase(**{key: value for key, value in given.to_dict().items() if key in PHASE_KEYS})
 
 
 def _check_parts(prefix: str, part: Config) -> None:
@@ -222,11 +245,3 @@ def _check_parts(prefix: str, part: Config) -> None:
                 build_head((2,), **head.to_dict())
     with section(f"{prefix}schedule"):
         optim.make_schedule(1e4, **part.schedule.to_dict())
-
-
-def build_net(config: Config, image_shape: tuple[int, int, int], classes: int) -> tuple[Net, Anatomy]:
-    """-> the net of the last phase with its heads, whole, and what it consists of."""
-    with section("train"):
-        loop = Loop(**config.train.to_dict())
-    assembly = Assembly(config, loop, image_shape, classes)
-    return assembly.net("", last_phase(Loop()), config.model, config.heads)

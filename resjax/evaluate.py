@@ -1,7 +1,7 @@
 """Accuracy on a split: within training, and of a finished run by command."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,35 +11,36 @@ from resjax import metrics as metric
 from resjax.checkpoint import Checkpoints
 from resjax.config import Config
 from resjax.data.batches import eval_batches
+from resjax.device import DeviceData, Variables
 from resjax.errors import UserError
 from resjax.job import Job, build
 from resjax.metrics import Metrics
 from resjax.record import read_config, write_atomically
-from resjax.step import DeviceData, Task, TrainState, Variables, make_eval_step
+from resjax.step import Task, TrainState, make_eval_step
 
 
 class Evaluator:
     """Evaluation during training: of the held-out slice where there is one, else of test; at the end of both.
 
     Attributes:
+      often: the split that is evaluated within training.
       marker: the metric whose presence in a log line says that a step has been evaluated.
     """
 
     def __init__(self, job: Job):
-        self._often = "validation" if len(job.dataset.validation) else "test"
-        self._data = {name: job.device_data(job.dataset.split(name)) for name in {self._often, "test"}}
+        self.often = "validation" if len(job.dataset.validation) else "test"
         self._batch_size = job.loop.eval_batch_size
 
-    def attend(self, task: Task) -> None:
-        """From now on, this is what is evaluated."""
-        self._task, self._step = task, make_eval_step(task)
-        self.marker = f"{self._often}/{task.metric_names[0]}"
+    def attend(self, task: Task, splits: Mapping[str, DeviceData]) -> None:
+        """From now on, this is what is evaluated, on these splits."""
+        self._task, self._splits, self._step = task, splits, make_eval_step(task)
+        self.marker = f"{self.often}/{task.metric_names[0]}"
 
     def __call__(self, variables: Variables, *, both: bool, poll: Callable[[], None]) -> dict[str, float]:
         """-> metrics by `split/name`; `poll` is called between batches and may raise."""
         found = {}
-        for split in dict.fromkeys([self._often, "test"] if both else [self._often]):
-            means = measure(self._step, variables, self._data[split], self._task, self._batch_size, poll)
+        for split in dict.fromkeys([self.often, "test"] if both else [self.often]):
+            means = measure(self._step, variables, self._splits[split], self._task, self._batch_size, poll)
             found |= {f"{split}/{name}": value for name, value in means.items()}
         return found
 

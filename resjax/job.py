@@ -7,14 +7,17 @@ import jax.numpy as jnp
 
 from resjax import config as configs
 from resjax import trained
-from resjax.assemble import Assembly, section
+from resjax.anatomy import Anatomy
+from resjax.assemble import Assembly, last_phase, section
 from resjax.config import Config
 from resjax.data import augment, sources
 from resjax.data.sources import Dataset, Split
+from resjax.device import Images, Teacher
 from resjax.errors import UserError
 from resjax.loop import Loop
+from resjax.models.heads import Net
 from resjax.phases import Origin, Stage, trunk_of
-from resjax.step import DeviceData, Teacher, TrainState
+from resjax.step import TrainState
 from resjax.trained import Trained
 from resjax.transfer import transfer, whole_modules
 
@@ -56,9 +59,9 @@ class Job:
         stage = self.stage_at(done)
         return stage.state_like(done - stage.start)
 
-    def device_data(self, split: Split) -> DeviceData:
+    def device_data(self, split: Split) -> Images:
         images, labels = jnp.asarray(split.images), jnp.asarray(split.labels, jnp.int32)
-        return DeviceData(images, labels, self.pipeline, self.teacher)
+        return Images(images, labels, self.pipeline, self.teacher)
 
 
 def build(config: Config, load: Callable[..., Dataset] = sources.load) -> Job:
@@ -80,7 +83,9 @@ def build(config: Config, load: Callable[..., Dataset] = sources.load) -> Job:
         pipeline = augment.fit(dataset.train.images, **config.input.to_dict())
     steps_per_epoch = len(dataset.train) / loop.batch_size
     start, teacher = (_load(config, key) for key in ("start", "teacher"))
-    assembly = Assembly(config, loop, dataset.image_shape, dataset.classes, steps_per_epoch)
+    assembly = Assembly(
+        config, loop, dataset.image_shape, dataset.classes, len(dataset.train), pipeline.augments
+    )
     found = None
     if teacher is not None:
         found, assembly = _teach(config, teacher, assembly)
@@ -88,6 +93,24 @@ def build(config: Config, load: Callable[..., Dataset] = sources.load) -> Job:
     _check_trained(config, stages, start, assembly)
     eval_steps = max(1, round(loop.eval_every * steps_per_epoch))
     return Job(config, dataset, pipeline, loop, stages, start, found, steps_per_epoch, eval_steps)
+
+
+def preview(config: Config) -> tuple[Net, Anatomy, tuple[Stage, ...]]:
+    """-> the net of the last phase with its heads, whole, what it consists of, and all phases.
+
+    The data are not read: their number of examples is taken for a million, so that lengths in steps mean
+    nothing. Raises UserError as `build` does.
+    """
+    with section("train"):
+        loop = Loop(**config.train.to_dict())
+    image_shape, classes = sources.describe(**config.data.to_dict())
+    assembly = Assembly(config, loop, image_shape, classes, 1_000_000, augments=True)
+    teacher = _load(config, "teacher")
+    if teacher is not None:
+        _, assembly = _teach(config, teacher, assembly)
+    whole = Loop(**{**config.train.to_dict(), "after": ""})
+    net, anatomy = assembly.net("", last_phase(whole), config.model, config.heads)
+    return net, anatomy, assembly.stages()
 
 
 def _load(config: Config, key: str) -> Trained | None:

@@ -15,9 +15,10 @@ from jaxtyping import Array
 
 from resjax import checks, weights
 from resjax.anatomy import Shapes
+from resjax.device import Variables
 from resjax.models.heads import Head, Net
 from resjax.models.trunk import MAIN
-from resjax.step import Task, TrainState, Variables, init_state
+from resjax.step import Task, TrainState, init_state
 
 LAST = "main"  # the name of the last phase
 
@@ -73,6 +74,7 @@ class Stage:
       start: steps of the whole run that are done when it begins.
       steps: of this phase.
       epochs: in it.
+      keeps_features: what its net reads is computed once, not at every step.
       multiply_adds: of all its steps, as `assemble.cost` counts them.
     """
 
@@ -84,6 +86,7 @@ class Stage:
     epochs: float
     normalize_weights: bool
     shapes: Shapes
+    keeps_features: bool
     multiply_adds: int
 
     @property

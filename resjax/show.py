@@ -3,15 +3,16 @@
 from rich.console import Console
 from rich.table import Table
 
-from resjax.assemble import build_net
 from resjax.config import Config
 from resjax.data import sources
+from resjax.job import preview
+from resjax.phases import Stage
 
 
 def show(config: Config) -> None:
     """Prints the summary of a config's net; raises UserError for what cannot be built."""
     image_shape, classes = sources.describe(**config.data.to_dict())
-    _, found = build_net(config, image_shape, classes)
+    _, found, stages = preview(config)
     # As wide as the tables need: Rich would cut names and numbers to the terminal's width, or a pipe's 80.
     console = Console(soft_wrap=True, width=10_000)
     table = Table(
@@ -31,6 +32,25 @@ def show(config: Config) -> None:
     for name, shape in found.endpoints.items():
         table.add_row(name, _shape(shape))
     console.print(table)
+    if len(stages) > 1:
+        console.print(_phases(config, stages))
+
+
+def _phases(config: Config, stages: tuple[Stage, ...]) -> Table:
+    table = Table("phase", "reads", "trains up to", "heads", title="phases of training, in this order")
+    for name in ("modules trained", "length"):
+        table.add_column(name, justify="right")
+    for stage, section in zip(stages, (*config.phases, config), strict=True):
+        schedule, heads = section.schedule, ", ".join(head.name for head in stage.heads)
+        table.add_row(
+            stage.name,
+            stage.net.after or "image",
+            stage.net.until,
+            heads,
+            str(len(stage.task.trained)),
+            f"{schedule.length:g} {schedule.unit}",
+        )
+    return table
 
 
 def _shape(shape: tuple[int, ...]) -> str:

@@ -9,16 +9,13 @@ import jax
 import jax.numpy as jnp
 import optax
 from flax import struct
-from jaxtyping import Array, Bool, Float, Int, UInt8
+from jaxtyping import Array, Bool, Float, Int
 
 from resjax import metrics as metric
-from resjax.data.augment import Pipeline
+from resjax.device import DeviceData, Variables
 from resjax.losses import Objective
 from resjax.metrics import Metrics
 from resjax.models.heads import Net, parameters_of
-from resjax.models.trunk import Trunk
-
-Variables = dict[str, Any]  # Flax collections: `params`, `batch_stats`, ...
 
 
 class TrainState(struct.PyTreeNode):
@@ -44,27 +41,6 @@ class TrainState(struct.PyTreeNode):
     def variables(self) -> Variables:
         """What evaluation uses: the moving average where there is one."""
         return {"params": self.params, **self.collections} if self.ema is None else self.ema
-
-
-class Teacher(struct.PyTreeNode):
-    """A trained net whose activations are targets."""
-
-    trunk: Trunk = struct.field(pytree_node=False)
-    variables: Variables
-
-    def __call__(self, inputs: Float[Array, "b h w c"]) -> dict[str, Array]:
-        """-> its endpoints, the logits among them; what nobody uses is not computed once compiled."""
-        endpoints: Any = self.trunk.apply(self.variables, inputs, train=False)
-        return endpoints
-
-
-class DeviceData(struct.PyTreeNode):
-    """A split that lives on the device whole, the way to its inputs, and to targets besides labels."""
-
-    images: UInt8[Array, "n h w c"]
-    labels: Int[Array, " n"]
-    pipeline: Pipeline
-    teacher: Teacher | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -134,8 +110,9 @@ def train_step(
       weights: factor of each output's loss in the sum, by name; traced, so a change compiles nothing.
     """
     augment_key, dropout_key = jax.random.split(jax.random.fold_in(key, state.step))
-    inputs = data.pipeline.train(augment_key, data.images[index])
-    features, targets = _read(task.net, {"params": state.params, **state.collections}, data, index, inputs)
+    features, targets = data.read(
+        task.net, {"params": state.params, **state.collections}, index, augment_key
+    )  # fmt: skip
     learning, kept = split(state.params, task.trained)
 
     def loss_fn(learning: Any) -> tuple[Array, Any]:
@@ -171,17 +148,6 @@ def train_step(
         metrics=metric.merge(state.metrics, metric.measure(outputs, targets, terms=task.objective.terms)),
         diverged_at=jnp.where(bad_now, state.step, state.diverged_at),
     )
-
-
-def _read(
-    net: Net, variables: Variables, data: DeviceData, index: Int[Array, " b"], inputs: Array
-) -> tuple[Array, dict[str, Array]]:
-    """-> what the trained part of the net reads, and every target; what is not used costs nothing."""
-    features: Any = net.apply(variables, inputs, method="enter") if net.after else inputs
-    targets = {"labels": data.labels[index], "input": features}
-    if data.teacher is not None:
-        targets |= {f"teacher/{name}": value for name, value in data.teacher(inputs).items()}
-    return features, targets
 
 
 def _squared_norms(params: Any, objective: Objective) -> dict[str, Array]:
@@ -233,8 +199,7 @@ def make_eval_step(task: Task) -> Callable[..., Metrics]:
         mask: Bool[Array, " b"],
         data: DeviceData,
     ) -> Metrics:
-        inputs = data.pipeline.evaluate(data.images[index])
-        features, targets = _read(task.net, variables, data, index, inputs)
+        features, targets = data.read(task.net, variables, index)
         outputs: Any = task.net.apply(variables, features, train=False)
         return metric.merge(sums, metric.measure(outputs, targets, mask, task.objective.terms))
 

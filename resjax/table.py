@@ -35,9 +35,16 @@ class Cell:
         return f"{self.row.slug}-seed{self.seed}.json"
 
 
-def load(file: Path) -> Table:
-    """Reads a table's file; raises UserError where it is absent, fails, or defines no table."""
-    table = pyfile.call(file, "get_table")
+def split(spec: str) -> tuple[Path, list[str]]:
+    """-> the file and the argument, if there is one, of `path.py[:arg]`."""
+    path, _, arg = spec.partition(":")
+    return Path(path), [arg] if arg else []
+
+
+def load(spec: str) -> Table:
+    """Reads the file of `path.py[:arg]`; raises UserError where it is absent, fails, or defines no table."""
+    file, args = split(spec)
+    table = pyfile.call(file, "get_table", *args)
     if not isinstance(table, Table):
         raise UserError(f"{file}: get_table() returned {type(table).__name__}, not a resjax.table.Table")
     return table

@@ -2,7 +2,7 @@
 
 import dataclasses
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from resjax.config import Config
 from resjax.data import sources
 from resjax.data.batches import train_batches
 from resjax.data.sources import Dataset
+from resjax.device import DeviceData, FeatureCache
 from resjax.errors import Diverged, Interrupted
 from resjax.evaluate import Evaluator
 from resjax.job import Job, build
@@ -87,7 +88,9 @@ class _Run:
             self.stage, self.clock = job.stage_at(meta["step"]), Clock(**meta["clock"])
             self.log_lines, self.transfers = meta["log_lines"], meta["transfers"]
             display.say(f"resuming {workdir} at step {meta['step']} of {job.total_steps}")
-        self.data, self.evaluate = job.device_data(job.dataset.train), Evaluator(job)
+        self.evaluate = Evaluator(job)
+        names = {"train", self.evaluate.often, "test"}
+        self.cache = FeatureCache({name: job.device_data(job.dataset.split(name)) for name in names})
 
     @property
     def step(self) -> int:
@@ -132,7 +135,10 @@ class _Run:
         job, stage, loop = self.job, self.stage, self.job.loop
         per_dispatch = loop.dispatch(self.state.params)
         task = stage.task_at(max(self.done - 1, 0))
-        chunk = self._compile(task, per_dispatch)
+        variables = {"params": self.state.params, **self.state.collections}
+        splits = self.cache.of(stage.net, variables, stage.shapes, keep=stage.keeps_features)
+        data = splits["train"]
+        chunk = self._compile(task, splits, per_dispatch)
         pretraining = len(job.stages) - 1 - job.stages.index(stage)  # 0 in the last phase, as without any
         key = jax.random.fold_in(self.run_key, pretraining) if pretraining else self.run_key
         logged, tokens, cold = self.done, [], True
@@ -150,7 +156,7 @@ class _Run:
             if self.done in stage.discards and task != stage.task_at(self.done):
                 task = stage.task_at(self.done)
                 self.state = _discard(self.state, stage.discards[self.done])
-                chunk, cold = self._compile(task, per_dispatch), True
+                chunk, cold = self._compile(task, splits, per_dispatch), True
 
             boundary = min(
                 _next(self.done, n) for n in (loop.log_every, job.eval_steps, loop.checkpoint_every)
@@ -158,10 +164,10 @@ class _Run:
             later = [at for at in stage.discards if at > self.done]
             count = min(boundary, stage.steps, self.done + per_dispatch, *later) - self.done
             index = np.zeros((per_dispatch, loop.batch_size), np.int32)
-            examples = len(self.data.labels)
+            examples = len(data.labels)
             index[:count] = train_batches(examples, loop.batch_size, job.config.seed, self.done, count)
             weights = stage.loss_weights(self.done, per_dispatch)
-            self.state, token = chunk(self.state, index, count, self.data, key, weights)
+            self.state, token = chunk(self.state, index, count, data, key, weights)
             self.done += count
             tokens.append(token)
             if len(tokens) > IN_FLIGHT:
@@ -184,8 +190,8 @@ class _Run:
                 self._save()
             self.update(self.step, newest(job, stage, self.log, self.clock))
 
-    def _compile(self, task: Task, per_dispatch: int) -> Callable[..., Any]:
-        self.evaluate.attend(task)
+    def _compile(self, task: Task, splits: Mapping[str, DeviceData], per_dispatch: int) -> Callable[..., Any]:
+        self.evaluate.attend(task, splits)
         return make_train_chunk(per_dispatch, task)
 
     def _report(self) -> None:
@@ -224,7 +230,7 @@ class _Run:
             return
         self.checkpoints.wait()
         steps, at = self.checkpoints.steps(), self.stage.start + diverged_at
-        good = f"the last good checkpoint is step {steps[-1]} in {self.checkpoints.folder}"
+        good = f"the last good checkpoint is step {max(steps, default=0)} in {self.checkpoints.folder}"
         prefix = "" if self.stage is self.job.last else f"phases[{self.job.stages.index(self.stage)}]."
         raise Diverged(
             f"the loss became NaN or infinite at step {at}; {good if steps else 'none was saved'}; a lower"

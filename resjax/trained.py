@@ -7,10 +7,10 @@ from typing import Any
 from resjax.checkpoint import Checkpoints
 from resjax.config import Config
 from resjax.data import sources
+from resjax.device import Variables
 from resjax.errors import UserError
 from resjax.phases import Origin, trunk_of
 from resjax.record import read_config
-from resjax.step import Variables
 
 
 @dataclasses.dataclass(frozen=True)

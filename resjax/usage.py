@@ -34,12 +34,14 @@ Runs the cells of a table that are missing, then prints the table and writes it 
 
 A table is a Python file with get_table(): rows of configs, each run with several seeds. Every cell
 leaves a record (.json) in the table's folder of results; a cell whose record is there is not run again,
-and a cell that was stopped goes on where it was.
+and a cell that was stopped goes on where it was. Several processes may share a table: start the same
+command twice. A table file may take an argument after a colon.
 
 examples:
   resjax table experiments/quickstart.py
   resjax table experiments/quickstart.py --row "plain 8" --seed 0
   resjax table experiments/quickstart.py --render
+  resjax table experiments/skip_heads_pretraining.py:mnist
 """
 
 SHOW = f"""\

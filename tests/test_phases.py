@@ -165,24 +165,3 @@ def test_a_frozen_part_is_computed_as_in_evaluation(tiny: Config) -> None:
     np.testing.assert_array_equal(features, whole_trunk["block1"])
     alone: Any = net.apply(variables, x[:1], method="enter")
     np.testing.assert_allclose(features[:1], alone, rtol=1e-5, atol=1e-6)
-
-
-def test_the_cost_counts_what_is_frozen_once_and_what_learns_three_times(tiny: Config) -> None:
-    config = with_phases(
-        tiny,
-        phase("first", head("block1"), until="block1", steps=5),
-        phase(
-            "second",
-            head("block2", discard_at=2),
-            head("block2", name="stays"),
-            after="block1",
-            until="block2",
-            steps=7,
-        ),
-        model__depth=6,
-    )
-    stem, block, classifier = 64 * 8, 2 * 8 * 8, 8 * 10
-    first, second, last = (stage.multiply_adds for stage in jobs.build(config).stages)
-    assert first == 5 * 100 * 3 * (stem + block + classifier)
-    assert second == 100 * (7 * (stem + block + 3 * (block + classifier)) + 2 * 3 * classifier)
-    assert last == 12 * 100 * 3 * (stem + 2 * block + classifier)

@@ -12,8 +12,16 @@ ROOT = Path(__file__).parent.parent
 RENDERED = sorted((ROOT / "experiments" / "results").glob("*/*.md"))
 
 
+def spec(markdown: Path) -> str:
+    """-> the table's file, and behind a colon its argument: the rest of the table's name."""
+    files = [file for file in (ROOT / "experiments").glob("*.py") if markdown.stem.startswith(file.stem)]
+    file = max(files, key=lambda file: len(file.stem))
+    argument = markdown.stem.removeprefix(file.stem).removeprefix("_")
+    return f"{file}:{argument}" if argument else str(file)
+
+
 def rendered(markdown: Path) -> render.Rendered:
-    table = tables.load(ROOT / "experiments" / f"{markdown.stem}.py")
+    table = tables.load(spec(markdown))
     return render.render(table, tables.read_records(table, markdown.parent))
 
 
@@ -27,8 +35,8 @@ def test_committed_tables_are_rendered_from_the_committed_records(path: Path) ->
 
 @pytest.mark.parametrize("path", RENDERED, ids=lambda path: path.stem)
 def test_every_cell_of_a_committed_table_has_a_record_of_its_present_config(path: Path) -> None:
-    file = ROOT / "experiments" / f"{path.stem}.py"
-    for cell in tables.cells(tables.load(file), file):
+    table, (file, _) = tables.load(spec(path)), tables.split(spec(path))
+    for cell in tables.cells(table, file):
         assert tables._is_recorded(path.parent / cell.record_name, cell), cell.record_name
 
 

@@ -106,7 +106,7 @@ def test_recorded_cells_are_not_run_again(done: tuple[Path, str], capsys: pytest
 
 def test_a_changed_config_makes_its_cells_missing(done: tuple[Path, str], tmp_path: Path) -> None:
     folder, _ = done
-    table = tables.load(folder / "table.py")
+    table = tables.load(str(folder / "table.py"))
     cell = next(tables.cells(table, folder / "table.py"))
     path = folder / "results" / "small" / cell.record_name
     assert tables._is_recorded(path, cell)
@@ -116,7 +116,7 @@ def test_a_changed_config_makes_its_cells_missing(done: tuple[Path, str], tmp_pa
 
 def test_a_damaged_record_is_named_and_never_averaged(done: tuple[Path, str], tmp_path: Path) -> None:
     folder, _ = done
-    table = tables.load(folder / "table.py")
+    table = tables.load(str(folder / "table.py"))
     for path in records(folder):
         (tmp_path / path.name).write_bytes(path.read_bytes())
     (tmp_path / "plain-4-seed0.json").write_text('{"row": "plain 4", "metr')

@@ -30,6 +30,11 @@ class Pipeline(struct.PyTreeNode):
     pad_when: str = struct.field(pytree_node=False, default="after")
     flip: bool = struct.field(pytree_node=False, default=False)
 
+    @property
+    def augments(self) -> bool:
+        """Whether an image gives other inputs at other times."""
+        return bool(self.pad or self.flip)
+
     def evaluate(self, images: UInt8[Array, "b h w c"]) -> Float[Array, "b h w c"]:
         return (images.astype(jnp.float32) - self.mean) * self.scale
 
