@@ -8,7 +8,7 @@ of whose 1,437 training images 287 are held out. One value serves all depths, ta
 
 from resjax.table import Row, Table
 
-TRIED = {"heads": (0.3, 1, 3), "greedy": (0.05, 0.2, 0.8), "denoising": (0.2, 0.8, 3.2)}
+TRIED = {"heads": (1, 3, 10), "greedy": (0.05, 0.2, 0.8), "denoising": (0.05, 0.2, 0.8)}
 
 
 def get_table() -> Table:

@@ -26,7 +26,7 @@ class Loop:
       ema_decay: decay of the moving average of parameters and batch statistics that is evaluated; 0: none.
       log_every: steps between log lines, each with the means since the one before.
       eval_every: epochs between evaluations; the last step is always evaluated.
-      checkpoint_every: steps between checkpoints; every evaluation makes one too.
+      checkpoint_every: steps between checkpoints; every evaluation of the last phase makes one too.
       steps_per_dispatch: training steps in one compiled program; 0 chooses: 1 on the CPU, where a
         convolution's gradient inside a loop is many times slower, else 50.
     """

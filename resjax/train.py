@@ -149,7 +149,8 @@ class _Run:
                 both = at_end and stage is job.last
                 found = self.evaluate(self.state.variables, both=both, poll=self._interrupt_if_asked)
                 self._write(found)
-                self._save(score(found, self.log) if stage is job.last else None)
+                if stage is job.last:  # before it, a checkpoint now and then is enough
+                    self._save(score(found, self.log))
             if at_end:
                 break
             self._interrupt_if_asked()
@@ -158,9 +159,8 @@ class _Run:
                 self.state = _discard(self.state, stage.discards[self.done])
                 chunk, cold = self._compile(task, splits, per_dispatch), True
 
-            boundary = min(
-                _next(self.done, n) for n in (loop.log_every, job.eval_steps, loop.checkpoint_every)
-            )
+            boundary = min(_next(self.done, loop.log_every), _next(self.done, job.eval_steps))
+            boundary = min(boundary, _next(self.step, loop.checkpoint_every) - stage.start)
             later = [at for at in stage.discards if at > self.done]
             count = min(boundary, stage.steps, self.done + per_dispatch, *later) - self.done
             index = np.zeros((per_dispatch, loop.batch_size), np.int32)
@@ -179,14 +179,14 @@ class _Run:
 
             at_evaluation = self.done % job.eval_steps == 0 or self.done == stage.steps
             at_log = self.done % loop.log_every == 0 or self.done in stage.discards
-            at_checkpoint = self.done % loop.checkpoint_every == 0
+            at_checkpoint = self.step % loop.checkpoint_every == 0
             if at_log or at_checkpoint or at_evaluation:
                 jax.block_until_ready(self.state)
                 self.clock.trained((self.done - logged) * loop.batch_size)
                 logged = self.done
             if at_log or at_evaluation:
                 self._report()
-            if at_checkpoint and not at_evaluation:  # an evaluation saves behind itself
+            if at_checkpoint and not (at_evaluation and stage is job.last):  # that saves behind itself
                 self._save()
             self.update(self.step, newest(job, stage, self.log, self.clock))
 

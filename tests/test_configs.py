@@ -45,7 +45,7 @@ def test_it_is_completed_and_needs_no_more(file: Path) -> None:
 def test_its_net_is_built_without_the_data(file: Path, tmp_path: Path) -> None:
     config = configs.load(str(file), [f"--config.data.directory={tmp_path}"])
     shape, classes = sources.describe(**config.data.to_dict())
-    net, found = assemble.build_net(config, shape, classes)
+    net, found, _ = jobs.preview(config)
     assert net.output_names == ["main"]
     assert found.layers[-1].shape == (classes,)
     assert not list(tmp_path.iterdir())
@@ -64,7 +64,7 @@ def test_its_argument_is_the_depth(file: Path) -> None:
     config = configs.load(f"{file}:{depth}")
     assert config.model.depth == int(depth) != configs.load(str(file)).model.depth
     shape, classes = sources.describe(**config.data.to_dict())
-    _, found = assemble.build_net(config, shape, classes)
+    _, found, _ = jobs.preview(config)
     assert found.parameters == parameters
 
 

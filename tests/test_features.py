@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from recipe import decoder, greedy, head, phase, with_phases
@@ -77,7 +78,7 @@ def test_features_go_on_from_phase_to_phase_and_are_those_of_the_trunk(tiny: Con
     finally:
         device._run_part = run_part
     assert runs == ["stem", "block1", "block2"]
-    index = np.arange(len(job.dataset.train))
+    index = jnp.arange(len(job.dataset.train))
     whole, _ = splits["train"].read(job.stages[2].net, variables, index)
     np.testing.assert_allclose(
         found.read(job.stages[2].net, variables, index)[0], whole, rtol=1e-5, atol=1e-6

@@ -41,8 +41,9 @@ def parts(state: Any, *names: str) -> str:
 def test_greedy_training_leaves_all_but_its_own_layer_bit_identical(
     tiny: Config, tmp_path: Path, saved: dict[int, Any]
 ) -> None:
-    start = jobs.build(greedy(tiny)).stages[0].init_state(jax.random.split(jax.random.key(0))[0])
-    train(greedy(tiny), tmp_path)
+    config = configs.override(greedy(tiny), ["--config.train.checkpoint_every=1"])
+    start = jobs.build(config).stages[0].init_state(jax.random.split(jax.random.key(0))[0])
+    train(config, tmp_path)
     lower, upper = ("stem_dense", "stem_norm", "block1"), ("block2", "classifier")
     assert parts(saved[6], *upper) == parts(start, *upper)
     assert parts(saved[6], *lower) != parts(start, *lower)
@@ -57,7 +58,7 @@ def test_greedy_training_leaves_all_but_its_own_layer_bit_identical(
 def test_a_phase_s_head_is_gone_after_it_and_the_optimizer_begins_anew(
     tiny: Config, tmp_path: Path, saved: dict[int, Any]
 ) -> None:
-    train(greedy(tiny), tmp_path)
+    train(configs.override(greedy(tiny), ["--config.train.checkpoint_every=6"]), tmp_path)
     assert [sorted(saved[step].params) for step in (6, 12, 24)] == [
         ["head_at_block1", "trunk"],
         ["head_at_block2", "trunk"],
