@@ -7,7 +7,8 @@ a net by --config.model.skip=False. experiments/skip_heads_pretraining.py runs a
 
 - Tasks: `digits` and `mnist`, fully connected nets of 64 units on images of 8 x 8 and 28 x 28 pixels;
   `mnist_conv`, the CIFAR family 8 wide behind a stem that leaves 7 x 7 pixels.
-- `heads`: a pooled linear classifier with cross-entropy at every block, of weight 1 as the main one.
+- `heads`: a linear classifier with cross-entropy at every block (of its pooled output, where it is an image
+  plane), of weight 3, the main loss's being 1.
 - `greedy`: block after block is trained with a fresh linear classifier while all below it is frozen, then
   the whole net (Bengio et al. 2007, the supervised variant; by blocks, not layers).
 - `denoising`: the same with masking noise on the block's input and a linear decoder that gives the input
@@ -24,7 +25,7 @@ from ml_collections import ConfigDict
 
 BUDGET = 1 / 3  # share of pretraining
 NOISE = 0.25  # share of masked inputs: Vincent et al. 2010, table 3, for MNIST
-DEFAULTS = {"heads": 1.0, "greedy": 0.8, "denoising": 0.8}  # weight, and learning rates
+DEFAULTS = {"heads": 3.0, "greedy": 0.2, "denoising": 0.2}  # weight, and learning rates
 
 FULLY_CONNECTED = dict(name="residual_mlp", width=64)
 CONVOLUTIONAL = dict(name="cifar_resnet", width=8, stem="imagenet")
