@@ -45,7 +45,7 @@ TASKS: dict[str, dict] = {
         model=FULLY_CONNECTED,
         train=dict(batch_size=128, steps_per_dispatch=20),
         pixels=28 * 28,
-        epochs=3,
+        epochs=2,
         rate=0.02,
     ),
     "mnist_conv": dict(

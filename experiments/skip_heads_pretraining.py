@@ -13,7 +13,7 @@ from resjax.table import Row, Table
 
 TASKS = {
     "digits": ((8, 20, 32, 44), "digits, fully connected"),
-    "mnist": ((8, 20, 32, 44), "MNIST, fully connected, 3 epochs"),
+    "mnist": ((8, 20, 32, 44), "MNIST, fully connected, 2 epochs"),
     "mnist_conv": ((8, 20, 32, 44), "MNIST, convolutional, 2 epochs"),
 }
 SKIPS = {"plain": False, "residual": True}

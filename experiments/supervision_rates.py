@@ -17,8 +17,9 @@ def get_table() -> Table:
             label=f"{line} 44, {arm} {value}",
             config=f"../configs/supervision.py:digits,44,{arm}={value}",
             overrides={"model.skip": skip, "data.holdout": 287},
-            line=f"{line}, {arm}",
+            line=line,
             x=value,
+            panel=arm,
         )
         for arm, values in TRIED.items()
         for value in values
@@ -31,4 +32,5 @@ def get_table() -> Table:
         seeds=(0, 1),
         metric="validation/accuracy",
         x_label="weight of heads, or learning rate of pretraining",
+        x_log=True,
     )

@@ -31,8 +31,9 @@ def figure(table: Table, records: Sequence[Record], path: Path) -> None:
     places = [(metric, panel) for metric in metrics for panel in panels]
     for axis, (metric, panel) in zip(axes.flat, places, strict=True):
         _panel(axis, dataclasses.replace(table, metric=metric), panel, records)
-    for row_of_axes in axes:
-        row_of_axes[0].set_ylabel("accuracy, %")
+    for axis in axes.flat:
+        axis.set_ylabel("accuracy, %")
+        axis.label_outer()
     counts = sorted({len(values(table, records, row.label)) for row in table.rows} - {0})
     seeds = "-".join(map(str, dict.fromkeys((counts[0], counts[-1])))) if counts else "0"
     handles: dict[str, Any] = {}
@@ -68,7 +69,11 @@ def _against_x(axis: Any, table: Table, rows: Sequence[Row], records: Sequence[R
                 axis.plot([row.x] * len(found), found, "o", color=colour, markersize=3.5, alpha=0.6)
         _band(axis, points, line, colour)
     axis.set_xlabel(table.x_label)
-    axis.set_xticks(sorted({row.x for row in table.rows if row.x is not None}))
+    places = sorted({row.x for row in rows if row.x is not None})
+    if table.x_log:
+        axis.set_xscale("log")
+        axis.minorticks_off()
+    axis.set_xticks(places, [f"{place:g}" for place in places])
 
 
 def _against_steps(axis: Any, table: Table, rows: Sequence[Row], records: Sequence[Record]) -> None:

@@ -40,6 +40,7 @@ class Table:
 
     Attributes:
       metric: a key of a result's metrics.
+      x_log: the figure's axis of the rows' x is logarithmic.
       contrasts: (row, control) labels, compared seed by seed.
       note: what a reader must know, below the title.
       keep_records: True puts records beside the table's file, under results/, to be committed; False
@@ -52,6 +53,7 @@ class Table:
     seeds: tuple[int, ...]
     metric: str = "test/accuracy"
     x_label: str = ""
+    x_log: bool = False
     contrasts: tuple[tuple[str, str], ...] = ()
     note: str = ""
     keep_records: bool = True

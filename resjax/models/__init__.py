@@ -5,6 +5,7 @@ from types import MappingProxyType
 
 from resjax.models.dsn import dsn
 from resjax.models.googlenet import googlenet
+from resjax.models.layerwise import layerwise_cnn
 from resjax.models.mlp import residual_mlp
 from resjax.models.resnet import cifar_resnet, imagenet_resnet
 from resjax.models.trunk import Trunk
@@ -16,5 +17,6 @@ MODELS: Mapping[str, Callable[..., Trunk]] = MappingProxyType(
         "residual_mlp": residual_mlp,
         "googlenet": googlenet,
         "dsn": dsn,
+        "layerwise_cnn": layerwise_cnn,
     }
 )
