@@ -119,7 +119,10 @@ def dissect(trunk: Trunk, image: tuple[int, int, int]) -> Anatomy:
     params = jax.eval_shape(trace, images)["params"]
     found = recorder.calls[("trunk",)][3]
     endpoints = {name: jax.ShapeDtypeStruct(each.shape[1:], each.dtype) for name, each in found.items()}
-    return Anatomy(_rows(recorder, params), Shapes(image, endpoints), recorder.parts)
+    modules = {
+        part: [name for name in names if name in params["trunk"]] for part, names in recorder.parts.items()
+    }
+    return Anatomy(_rows(recorder, params), Shapes(image, endpoints), modules)
 
 
 def dissect_heads(net: Net, shapes: Shapes) -> list[LayerRow]:

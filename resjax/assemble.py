@@ -98,7 +98,7 @@ class Assembly:
             with section(f"{prefix}heads[{number}]"):
                 pairs.append(build_head(self._target(head, phase, anatomy), **head.to_dict()))
                 net = attach(trunk, pairs, **span)
-                rows = dissect_heads(net, shapes)
+                rows += dissect_heads(attach(trunk, pairs[-1:], **span), shapes)
         return net, dataclasses.replace(anatomy, layers=[*anatomy.layers, *rows])
 
     def _target(self, head: Config, phase: Phase, anatomy: Anatomy) -> tuple[int, ...]:
@@ -146,21 +146,14 @@ class Assembly:
         steps_per_epoch = self.examples / self.loop.batch_size
         with section(f"{prefix}schedule"):
             rate, steps = optim.make_schedule(steps_per_epoch, **schedule.to_dict())
-        for number, (head, _) in enumerate(net.heads):
-            if head.discard_at >= steps:
-                raise UserError(
-                    f"config.{prefix}heads[{number}].discard_at is {head.discard_at}; it must be below"
-                    f" {steps}, the number of steps, or 0 to keep the head"
-                )
-        task = Task(net, self._objective(net), self._optimizer(net, rate), trained, self.loop.ema_decay)
+        _check_discards(prefix, net, steps)
         keep = is_kept(net, anatomy.shapes, self.examples, augments=self.augments)
         seen = self.examples if keep else steps * self.loop.batch_size
-        multiply_adds = self.loop.batch_size * cost.trained(
-            net, anatomy, steps, self.teacher_cost
-        ) + seen * cost.frozen(net, anatomy, _kept_by(before, net) if keep else "")
+        frozen = cost.frozen(net, anatomy, _kept_by(before, net) if keep else "")
+        learning = cost.trained(net, anatomy, steps, self.teacher_cost)
         return Stage(
             name=phase.name,
-            task=task,
+            task=Task(net, self._objective(net), self._optimizer(net, rate), trained, self.loop.ema_decay),
             schedule=rate,
             start=before.end if before else 0,
             steps=steps,
@@ -168,7 +161,7 @@ class Assembly:
             normalize_weights=self.loop.normalize_weights,
             shapes=anatomy.shapes,
             keeps_features=keep,
-            multiply_adds=multiply_adds,
+            multiply_adds=self.loop.batch_size * learning + seen * frozen,
         )
 
     def _optimizer(self, net: Net, rate: optax.Schedule) -> optax.GradientTransformation:
@@ -179,9 +172,8 @@ class Assembly:
     def _objective(self, net: Net) -> Objective:
         terms = {MAIN: Term(self.loop.loss)}
         for head, _ in net.heads:
-            terms[head.name] = Term(
-                head.loss, head.target_name, head.gamma, head.penalty, head.temperature
-            )  # fmt: skip
+            settings = (head.loss, head.target_name, head.gamma, head.penalty, head.temperature)
+            terms[head.name] = Term(*settings)
         return Objective(terms, self.loop.label_smoothing)
 
 
@@ -189,6 +181,15 @@ def _kept_by(before: Stage | None, net: Net) -> str:
     """-> the endpoint whose features the phase before has kept, for they are taken further from there."""
     same = before is not None and before.keeps_features and before.net.trunk == net.trunk
     return before.net.after if before is not None and same else ""
+
+
+def _check_discards(prefix: str, net: Net, steps: int) -> None:
+    for number, (head, _) in enumerate(net.heads):
+        if head.discard_at >= steps:
+            raise UserError(
+                f"config.{prefix}heads[{number}].discard_at is {head.discard_at}; it must be below {steps},"
+                " the number of steps, or 0 to keep the head"
+            )
 
 
 def last_phase(loop: Loop) -> Phase:

@@ -26,6 +26,10 @@ FIRST = phase("first", head("block1"), until="block1")
             [phase("probe", head("block1", stop_gradient=True), until="block1")],
             r"config.phases\[0\].until is 'block1', but no head there teaches",
         ),
+        (
+            [phase("gone", head("block1", discard_at=3), until="block1")],
+            r"config.phases\[0\].until is 'block1', but no head there teaches",
+        ),
         ([FIRST | {"freeze": ("block9",)}], r"config.phases\[0\].freeze names 'block9'.*did you mean 'block"),
         ([FIRST | {"noise": 1.0}], r"config.phases\[0\].noise is 1.0; it must be from 0 to below 1"),
         ([FIRST | {"nose": 0.1}], r"config.phases\[0\].nose is not a known key.*did you mean 'noise'"),
@@ -53,7 +57,7 @@ FIRST = phase("first", head("block1"), until="block1")
             r"config.phases\[0\].heads\[0\].form is 'pooled_linear', which gives a vector",
         ),
         (
-            [phase("late", head("block1", discard_at=6), until="block1")],
+            [phase("late", head("block1", discard_at=6), head("block1", name="b"), until="block1")],
             r"config.phases\[0\].heads\[0\].discard_at is 6; it must be below 6",
         ),
         (["first"], r"config.phases\[0\] is 'first'; it must be a dictionary"),

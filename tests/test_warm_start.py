@@ -103,11 +103,11 @@ def test_a_grown_net_begins_with_the_shallow_phase_s_layers(tiny: Config, tmp_pa
     }
 
 
-def student(config: Config, teacher: Path, *flags: str, **hint: Any) -> Config:
+def student(config: Config, teacher: Path, *flags: str, steps: int = 40, **hint: Any) -> Config:
     settings = {"form": "flattened_linear", "target": "teacher", "loss": "squared_error", **hint}
     settings.setdefault("teacher_endpoint", "block2")
     config = configs.override(config, [f"--config.teacher.run={teacher}", "--config.model.width=16", *flags])
-    return with_phases(config, phase("hint", head("block1", **settings), until="block1", steps=40))
+    return with_phases(config, phase("hint", head("block1", **settings), until="block1", steps=steps))
 
 
 def test_a_student_learns_its_teacher_s_layer_and_then_its_logits(
@@ -160,3 +160,31 @@ def test_an_unfit_teacher_is_told_by_key(
 ) -> None:
     with pytest.raises(UserError, match=message):
         jobs.build(student(tiny, source, *flags, **hint))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stop", [2, 4, 6])
+def test_a_taught_and_warmly_started_run_resumes_to_the_same_bits(
+    tiny: Config, source: Path, tmp_path: Path, stop: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flags = [
+        f"--config.start.run={source}",
+        "--config.train.checkpoint_every=2",
+        "--config.schedule.length=4",
+    ]
+    config = configs.override(student(tiny, source, steps=4), flags)
+    whole = train(config, tmp_path / "whole")
+    save = Checkpoints.save
+
+    def save_then_die(self: Checkpoints, at: int, *rest: Any) -> None:
+        save(self, at, *rest)
+        if at == stop:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(Checkpoints, "save", save_then_die)
+    with pytest.raises(KeyboardInterrupt):
+        train(config, tmp_path / "cut")
+    monkeypatch.setattr(Checkpoints, "save", save)
+    resumed = train(config, tmp_path / "cut")
+    for key in ("state_sha256", "curve", "transfers"):
+        assert resumed[key] == whole[key]

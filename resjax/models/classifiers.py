@@ -99,11 +99,12 @@ class ConvHidden(nn.Module):
 
 
 def grid_means(x: Float[Array, "b *hw c"], cells: int = 2) -> Float[Array, "b *ij c"]:
-    """Averages over `cells` x `cells` parts of the image plane, or fewer where it is smaller."""
+    """Averages over `cells` x `cells` parts of the image plane, which overlap where they must."""
     if x.ndim != 4:
         return x
-    window = tuple(max(1, size // cells) for size in x.shape[1:3])
-    return nn.pooling.pool(x, 0.0, jax.lax.add, window, window, "VALID") / float(math.prod(window))
+    window = tuple(-(-size // cells) for size in x.shape[1:3])
+    strides = tuple(max(1, size // cells) for size in x.shape[1:3])
+    return nn.pooling.pool(x, 0.0, jax.lax.add, window, strides, "VALID") / float(math.prod(window))
 
 
 def classifier(classes: int, x: Array) -> Array:

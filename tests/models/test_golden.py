@@ -67,6 +67,9 @@ GOLDEN = [
     Golden("googlenet", 1000, IMAGENET, dict(norm="batch", five_as_three=True), 6_624_904),
     # The Network in Network that the CIFAR-10 trunk of Lee et al. 2014 is.
     Golden("dsn", 10, CIFAR, dict(norm="none"), 966_986),
+    # Belilovsky et al. 2019, k = 1 and 3, counted in test_layerwise.py; the paper prints no number.
+    Golden("layerwise_cnn", 10, CIFAR, dict(norm="none"), 26_592_522),
+    Golden("layerwise_cnn", 10, CIFAR, dict(k=3, depth=4, width=128, downsample=(3,)), 3_112_842),
 ]
 
 
