@@ -108,12 +108,12 @@ class FeatureCache:
         if not keep:
             self._trunk, self._at, self._values = None, "", {}
             return dict(self._splits)
-        at = self._at if self._trunk == net.trunk else ""
-        names = parts_between(shapes, at, net.after)
-        if at not in shapes.endpoints or len(names) == len(parts_between(shapes, "", net.after)):
-            at, self._values = "", {name: split.images for name, split in self._splits.items()}
+        known = self._trunk == net.trunk and self._at in parts_between(shapes, "", net.after)
+        at = self._at if known else ""
+        if not known:
+            self._values = {name: split.images for name, split in self._splits.items()}
         own = {name: tree["trunk"] for name, tree in variables.items() if "trunk" in tree}
-        for name in names:
+        for name in parts_between(shapes, at, net.after):
             for split, values in self._values.items():
                 if not at:
                     values = self._splits[split].pipeline.evaluate(values)

@@ -13,6 +13,7 @@ import pytest
 from reference import assert_close, random_like, wide
 
 from resjax.data.augment import Pipeline
+from resjax.device import Images
 from resjax.losses import Objective, Term
 from resjax.models import MODELS
 from resjax.models.blocks import BoundLayers, Layers
@@ -20,7 +21,7 @@ from resjax.models.forms import FORMS
 from resjax.models.heads import Head, Net, attach
 from resjax.models.mlp import ResidualMLP
 from resjax.models.trunk import MAIN, Part, Trunk
-from resjax.step import DeviceData, Task, init_state, make_train_chunk
+from resjax.step import Task, init_state, make_train_chunk
 
 KEY = jax.random.key(5, impl="rbg")  # threefry takes seconds to compile on the CPU
 HEADS = (Head(name="early", endpoint="stem"), Head(name="middle", endpoint="block1"))
@@ -141,7 +142,7 @@ def test_a_change_of_a_loss_s_weight_compiles_nothing_and_counts() -> None:
     chunk = make_train_chunk(1, task)
     stored = np.random.default_rng(0).integers(0, 256, (6, 4, 4, 1), np.uint8)
     pipeline = Pipeline(jnp.zeros((1, 1, 1, 1)), jnp.full((1, 1, 1, 1), 1 / 255))
-    data = DeviceData(jnp.asarray(stored), jnp.arange(6) % 3, pipeline)
+    data = Images(jnp.asarray(stored), jnp.arange(6) % 3, pipeline)
     index, count = jnp.arange(6)[None], jnp.int32(1)
     states = [init_state(task, initial(net)) for _ in range(3)]
     start = jax.tree.map(np.asarray, states[0].params["head_early"])
