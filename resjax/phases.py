@@ -129,8 +129,9 @@ class Stage:
         """The state before the first step; `trunk` are variables to go on with, None: the initial ones."""
         if trunk is None:
             trunk = self.init_trunk(key)
-        heads = jax.jit(lambda key: init_heads(self.net, key, self.shapes))(key) if self.heads else {}
-        return init_state(self.task, merge(trunk, heads))  # a program would cost more than its few zeros
+        # Not compiled as a whole: heads are alike, and XLA:CPU takes a second for each one's random numbers.
+        heads = init_heads(self.net, key, self.shapes)
+        return init_state(self.task, merge(trunk, heads))
 
     def init_trunk(self, key: Array) -> Variables:
         return jax.jit(lambda key: init_trunk(self.net, key, self.shapes))(key)

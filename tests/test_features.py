@@ -26,6 +26,7 @@ def three(config: Config, *flags: str) -> Config:
     return with_phases(configs.override(config, ["--config.model.depth=8", *flags]), *phases)
 
 
+@pytest.mark.slow
 def test_kept_features_train_as_those_computed_at_every_step_do(
     tiny: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -38,7 +39,8 @@ def test_kept_features_train_as_those_computed_at_every_step_do(
         assert row == pytest.approx(other, rel=1e-3, abs=1e-3)
 
 
-@pytest.mark.parametrize("stop", [6, pytest.param(10, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("stop", [6, 10])
 def test_a_run_killed_on_kept_features_resumes_to_the_same_bits(
     tiny: Config, tmp_path: Path, stop: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -12,7 +12,7 @@ from resjax.config import Config
 from resjax.train import train
 
 
-@pytest.mark.parametrize("model", ["fully connected", "convolutional"])
+@pytest.mark.parametrize("model", ["fully connected", pytest.param("convolutional", marks=pytest.mark.slow)])
 def test_a_denoising_phase_learns_to_give_its_input_back(tiny: Config, tmp_path: Path, model: str) -> None:
     blocks, form, rate = ("block1", "block2"), "flattened_linear", 0.1
     base = configs.override(tiny, ["--config.model.depth=6", "--config.model.width=32"])
@@ -33,7 +33,7 @@ def test_a_denoising_phase_learns_to_give_its_input_back(tiny: Config, tmp_path:
         assert not any(f"test/at_{block}/accuracy" in row for row in curve)  # it classifies nothing
 
 
-@pytest.mark.parametrize("k", [1, 2, 3])
+@pytest.mark.parametrize("k", [1, pytest.param(2, marks=pytest.mark.slow), 3])
 def test_a_greedy_problem_of_k_layers_teaches_its_block_alone(tiny: Config, k: int) -> None:
     base = configs.override({**tiny.to_dict(), "model": CONVOLUTIONAL}, [])
     problem = head("stage2_block1", form="conv_hidden", k=k, features=8)
