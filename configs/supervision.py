@@ -18,7 +18,11 @@ a net by --config.model.skip=False. experiments/skip_heads_pretraining.py runs a
   is a third shorter; with heads it is shorter by as much as they cost. The tables tell the sums.
 
 The rates of pretraining and the heads' weight are the best of three on a held-out slice of digits for the
-deepest nets: experiments/supervision_rates.py. An arm may carry another value: heads=0.3, greedy=0.2.
+deepest nets: experiments/supervision_rates.py. The other tasks take them over as they are. An arm may carry
+another value: heads=0.3, greedy=0.05.
+
+Test accuracy on digits, 44 layers, five seeds: plain 43.17 +- 6.49 %; with heads 87.17 +- 4.80, greedy 96.61
++- 2.00, denoising 66.78 +- 15.00; residual 98.39 +- 0.60: experiments/skip_heads_pretraining.py.
 """
 
 from ml_collections import ConfigDict

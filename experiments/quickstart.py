@@ -10,14 +10,8 @@ the same multiply-adds (configs/supervision.py says how).
 
 from resjax.table import Row, Table
 
-ROWS = (
-    ("plain", 8, "none"),
-    ("residual", 8, "none"),
-    ("plain", 32, "none"),
-    ("residual", 32, "none"),
-    ("plain", 32, "heads"),
-    ("plain", 32, "greedy"),
-)
+DEPTHS = (8, 32)
+ARMS = (("plain", "none"), ("residual", "none"), ("plain", "heads"), ("plain", "greedy"))
 
 
 def label(skip: str, depth: int, arm: str) -> str:
@@ -33,7 +27,8 @@ def get_table() -> Table:
             line=skip if arm == "none" else f"{skip}, {arm}",
             x=depth,
         )
-        for skip, depth, arm in ROWS
+        for depth in DEPTHS
+        for skip, arm in ARMS
     )
     return Table(
         name="quickstart",
@@ -41,11 +36,8 @@ def get_table() -> Table:
         rows=rows,
         seeds=(0, 1, 2),
         x_label="layers",
-        contrasts=(
-            ("residual 8", "plain 8"),
-            ("residual 32", "plain 32"),
-            ("plain 32, heads", "plain 32"),
-            ("plain 32, greedy", "plain 32"),
+        contrasts=tuple(
+            (label(skip, depth, arm), f"plain {depth}") for depth in DEPTHS for skip, arm in ARMS[1:]
         ),
         keep_records=False,
     )
