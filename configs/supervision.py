@@ -65,9 +65,10 @@ TASKS: dict[str, dict] = {
 
 
 def get_config(arg: str = "digits,44") -> ConfigDict:
-    name, depth, *arms = arg.split(",")
-    if name not in TASKS:
-        raise ValueError(f"'{arg}' begins with no task; tasks are {', '.join(TASKS)}")
+    name, _, rest = arg.partition(",")
+    depth, *arms = rest.split(",")
+    if name not in TASKS or not depth.isdigit():
+        raise ValueError(f"'{arg}' is not TASK,DEPTH and arms; tasks are {', '.join(TASKS)}")
     task, values = TASKS[name], arm_values(arg, arms)
     parts = PARTS[task["model"]["name"]](task, int(depth))
     config = ConfigDict()

@@ -54,6 +54,8 @@ def contrasts(depths: tuple[int, ...], arms: tuple[str, ...] = ARMS) -> tuple[tu
 
 
 def get_table(task: str = "digits") -> Table:
+    if task not in TASKS:
+        raise ValueError(f"there is no task '{task}'; tasks are {', '.join(TASKS)}")
     depths, what = TASKS[task]
     return Table(
         name="skip_heads_pretraining" + ("" if task == "digits" else f"_{task}"),

@@ -118,6 +118,7 @@ class Assembly:
 
     def stages(self) -> tuple[Stage, ...]:
         """-> all phases of the config, the last one at the end; raises UserError where one is impossible."""
+        self.dissect(self.config.model)  # before the phases, for it is theirs: its mistakes are its own
         found: list[Stage] = []
         for number, given in enumerate(self.config.phases):
             prefix, phase = f"phases[{number}].", build_phase(number, given)

@@ -75,7 +75,7 @@ class Stage:
       steps: of this phase.
       epochs: in it.
       keeps_features: what its net reads is computed once, not at every step.
-      multiply_adds: of all its steps, as `assemble.cost` counts them.
+      multiply_adds: of all its steps, as `cost` counts them.
     """
 
     name: str

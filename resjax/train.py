@@ -70,13 +70,8 @@ class _Run:
     def __init__(
         self, job: Job, workdir: Path, checkpoints: Checkpoints, stop: StopRequest, display: Display
     ):
-        self.job, self.workdir, self.checkpoints, self.stop, self.display = (
-            job,
-            workdir,
-            checkpoints,
-            stop,
-            display,
-        )
+        self.job, self.workdir = job, workdir
+        self.checkpoints, self.stop, self.display = checkpoints, stop, display
         self.init_key, self.run_key = jax.random.split(jax.random.key(job.config.seed))
         resumed = checkpoints.resume(job.state_like)
         if resumed is None:

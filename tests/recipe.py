@@ -1,9 +1,14 @@
-"""Small recipes with phases, for the tests of pretraining."""
+"""Small recipes with phases, and a run that is killed, for the tests of pretraining."""
 
+from pathlib import Path
 from typing import Any
 
+import pytest
+
 from resjax import config as configs
+from resjax.checkpoint import Checkpoints
 from resjax.config import Config
+from resjax.train import train
 
 SHORT = {"name": "constant", "unit": "steps", "length": 6, "learning_rate": 0.1}
 CONVOLUTIONAL: dict[str, Any] = dict(name="cifar_resnet", depth=8, width=8)
@@ -33,3 +38,21 @@ def greedy(config: Config) -> Config:
     first = phase("first", head("block1"), until="block1")
     second = phase("second", head("block2"), after="block1", until="block2")
     return with_phases(config, first, second, model__depth=6)
+
+
+def killed_and_resumed(
+    config: Config, folder: Path, stop: int, monkeypatch: pytest.MonkeyPatch
+) -> dict[str, Any]:
+    """-> the result of a run that dies when checkpoint `stop` has been made, and is started again."""
+    save = Checkpoints.save
+
+    def save_then_die(self: Checkpoints, at: int, *rest: Any) -> None:
+        save(self, at, *rest)
+        if at == stop:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Checkpoints, "save", save_then_die)
+        with pytest.raises(KeyboardInterrupt):
+            train(config, folder)
+    return train(config, folder)

@@ -68,6 +68,11 @@ def test_a_phase_that_cannot_be_is_told_by_key(tiny: Config, phases: list[Any], 
         jobs.build(with_phases(tiny, *phases, model__depth=6))
 
 
+def test_a_mistake_in_the_model_is_not_the_phases(tiny: Config) -> None:
+    with pytest.raises(UserError, match=r"config.model.depth is 5; it must be even"):
+        jobs.build(with_phases(tiny, FIRST, model__depth=5))
+
+
 def test_a_parameter_that_nothing_trains_is_told_by_name(tiny: Config) -> None:
     with pytest.raises(
         UserError, match=r"config.train.after is 'block1', so that stem_dense, stem_norm, block1 "

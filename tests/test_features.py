@@ -7,12 +7,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from recipe import decoder, greedy, head, phase, with_phases
+from recipe import decoder, greedy, head, killed_and_resumed, phase, with_phases
 
 from resjax import config as configs
 from resjax import device
 from resjax import job as jobs
-from resjax.checkpoint import Checkpoints
 from resjax.config import Config
 from resjax.train import train
 
@@ -46,18 +45,7 @@ def test_a_run_killed_on_kept_features_resumes_to_the_same_bits(
 ) -> None:
     config = three(tiny, "--config.train.checkpoint_every=2", "--config.schedule.length=2")
     whole = train(config, tmp_path / "whole")
-    save = Checkpoints.save
-
-    def save_then_die(self: Checkpoints, at: int, *rest: Any) -> None:
-        save(self, at, *rest)
-        if at == stop:
-            raise KeyboardInterrupt
-
-    monkeypatch.setattr(Checkpoints, "save", save_then_die)
-    with pytest.raises(KeyboardInterrupt):
-        train(config, tmp_path / "cut")
-    monkeypatch.setattr(Checkpoints, "save", save)
-    resumed = train(config, tmp_path / "cut")
+    resumed = killed_and_resumed(config, tmp_path / "cut", stop, monkeypatch)
     assert resumed["state_sha256"] == whole["state_sha256"]
     assert resumed["curve"] == whole["curve"]
 

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from recipe import killed_and_resumed
 
 from resjax import config as configs
 from resjax import job as jobs
@@ -92,22 +93,9 @@ def test_after_discard_at_the_run_carries_nothing_of_the_head(tiny: Config, tmp_
 def test_a_run_resumes_around_a_discard_to_the_same_bits(
     tiny: Config, tmp_path: Path, stop: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from resjax.checkpoint import Checkpoints
-
     config = headed(tiny, head("a", discard_at=4), train__checkpoint_every=1)
     whole = train(config, tmp_path / "whole")
-    save = Checkpoints.save
-
-    def save_then_die(self: Checkpoints, step: int, *rest: Any) -> None:
-        save(self, step, *rest)
-        if step == stop:
-            raise KeyboardInterrupt
-
-    monkeypatch.setattr(Checkpoints, "save", save_then_die)
-    with pytest.raises(KeyboardInterrupt):
-        train(config, tmp_path / "cut")
-    monkeypatch.setattr(Checkpoints, "save", save)
-    resumed = train(config, tmp_path / "cut")
+    resumed = killed_and_resumed(config, tmp_path / "cut", stop, monkeypatch)
     assert resumed["state_sha256"] == whole["state_sha256"]
     assert resumed["curve"] == whole["curve"]
 

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from recipe import head, phase, with_phases
+from recipe import head, killed_and_resumed, phase, with_phases
 
 from resjax import config as configs
 from resjax import job as jobs
@@ -174,17 +174,6 @@ def test_a_taught_and_warmly_started_run_resumes_to_the_same_bits(
     ]
     config = configs.override(student(tiny, source, steps=4), flags)
     whole = train(config, tmp_path / "whole")
-    save = Checkpoints.save
-
-    def save_then_die(self: Checkpoints, at: int, *rest: Any) -> None:
-        save(self, at, *rest)
-        if at == stop:
-            raise KeyboardInterrupt
-
-    monkeypatch.setattr(Checkpoints, "save", save_then_die)
-    with pytest.raises(KeyboardInterrupt):
-        train(config, tmp_path / "cut")
-    monkeypatch.setattr(Checkpoints, "save", save)
-    resumed = train(config, tmp_path / "cut")
+    resumed = killed_and_resumed(config, tmp_path / "cut", stop, monkeypatch)
     for key in ("state_sha256", "curve", "transfers"):
         assert resumed[key] == whole[key]
