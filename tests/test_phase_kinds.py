@@ -11,7 +11,8 @@ from resjax.config import Config
 from resjax.train import train
 
 
-@pytest.mark.parametrize("model", ["fully connected", pytest.param("convolutional", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("model", ["fully connected", "convolutional"])
 def test_a_denoising_phase_learns_to_give_its_input_back(tiny: Config, tmp_path: Path, model: str) -> None:
     blocks, form, rate = ("block1", "block2"), "flattened_linear", 0.1
     base = configs.override(tiny, ["--config.model.depth=6", "--config.model.width=32"])

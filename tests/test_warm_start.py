@@ -110,6 +110,7 @@ def student(config: Config, teacher: Path, *flags: str, steps: int = 40, **hint:
     return with_phases(config, phase("hint", head("block1", **settings), until="block1", steps=steps))
 
 
+@pytest.mark.slow
 def test_a_student_learns_its_teacher_s_layer_and_then_its_logits(
     tiny: Config, source: Path, tmp_path: Path
 ) -> None:
