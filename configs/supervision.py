@@ -58,7 +58,7 @@ TASKS: dict[str, dict] = {
         model=CONVOLUTIONAL,
         train=dict(batch_size=128),
         pixels=28 * 28,
-        epochs=2,
+        epochs=1,
         rate=0.02,
     ),
 }

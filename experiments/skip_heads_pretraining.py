@@ -14,7 +14,7 @@ from resjax.table import Row, Table
 TASKS = {
     "digits": ((8, 20, 32, 44), "digits, fully connected"),
     "mnist": ((8, 20, 32, 44), "MNIST, fully connected, 2 epochs"),
-    "mnist_conv": ((8, 20, 32, 44), "MNIST, convolutional, 2 epochs"),
+    "mnist_conv": ((8, 20, 32, 44), "MNIST, convolutional, 1 epoch"),
 }
 SKIPS = {"plain": False, "residual": True}
 ARMS = ("none", "heads", "greedy", "heads,greedy", "denoising", "heads,denoising")

@@ -3,6 +3,7 @@
 import argparse
 import contextlib
 import logging
+import os
 import re
 import sys
 import threading
@@ -24,6 +25,16 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         self.exit(UserError.exit_code, f"resjax: {message}; see {self.prog} --help\n")
+
+
+def command() -> None:
+    """The process: it ends at once behind a failure, where a failed save's threads would go on to print."""
+    with _one_voice():
+        code = main()
+        if code:
+            with contextlib.suppress(OSError):
+                sys.stdout.flush()
+            os._exit(code)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -192,4 +203,4 @@ def _prepare(args: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    command()

@@ -19,8 +19,9 @@ from resjax.models.blocks import Layers
 from resjax.models.forms import FORMS
 from resjax.models.heads import Head, Net, attach, parameters_of
 from resjax.models.trunk import MAIN, Trunk
-from resjax.phases import LAST, Phase, Stage
+from resjax.phases import LAST, Phase, Stage, check_taught, trained_modules
 from resjax.schema import merged
+from resjax.stacking import Chain
 from resjax.step import Task
 
 HEAD_KEYS = tuple(field.name for field in dataclasses.fields(Head))
@@ -143,7 +144,8 @@ class Assembly:
         net, anatomy = self.net(prefix, phase, model, heads)
         with section(prefix.rstrip(".") or "train"):
             trained = trained_modules(phase, anatomy)
-            _check_taught(phase, net)
+            check_taught(phase, net)
+        net = net.clone(scanned=self._scanned(net, phase), remat=self.loop.remat)
         steps_per_epoch = self.examples / self.loop.batch_size
         with section(f"{prefix}schedule"):
             rate, steps = optim.make_schedule(steps_per_epoch, **schedule.to_dict())
@@ -164,6 +166,12 @@ class Assembly:
             keeps_features=keep,
             multiply_adds=self.loop.batch_size * learning + seen * frozen,
         )
+
+    def _scanned(self, net: Net, phase: Phase) -> tuple[Chain, ...]:
+        """Where a part of the trunk is left out or frozen, each of its modules is treated by itself."""
+        if phase.after or phase.until != MAIN or phase.freeze:
+            return ()
+        return self.loop.scans(net.trunk.chains(), [head.endpoint for head, _ in net.heads])
 
     def _optimizer(self, net: Net, rate: optax.Schedule) -> optax.GradientTransformation:
         rates = {parameters_of(head.name): head.rate for head, _ in net.heads if head.rate != 1}
@@ -196,28 +204,6 @@ def _check_discards(prefix: str, net: Net, steps: int) -> None:
 def last_phase(loop: Loop) -> Phase:
     """-> what the config describes outside its list of phases."""
     return Phase(name=LAST, after=loop.after, freeze=loop.freeze)
-
-
-def trained_modules(phase: Phase, anatomy: Anatomy) -> frozenset[str]:
-    """-> the modules of the trunk that learn in a phase; raises ValueError where `freeze` names another."""
-    known = anatomy.modules_of(list(anatomy.modules))
-    for name in phase.freeze:
-        if name not in known:
-            raise ValueError(
-                f"freeze names '{name}', which this model does not have{did_you_mean(name, known)}"
-            )
-    _, parts = anatomy.span(phase.after, phase.until)
-    return frozenset(anatomy.modules_of(parts)) - set(phase.freeze)
-
-
-def _check_taught(phase: Phase, net: Net) -> None:
-    stay = [head for head, _ in net.heads if not head.discard_at]
-    teaching = [head.endpoint for head in stay if head.weight and not head.stop_gradient]
-    if phase.until != MAIN and phase.until not in teaching:
-        raise ValueError(
-            f"until is '{phase.until}', but no head there teaches, so that it would not be trained; attach"
-            f" one of a weight above 0, without stop_gradient and discard_at, or end at '{MAIN}'"
-        )
 
 
 def check(config: Config) -> None:

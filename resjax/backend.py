@@ -4,7 +4,7 @@ On every backend, the persistent compilation cache: a program that was compiled 
 time. It takes up to 2 GiB and is apart for each kind of processor, whose programs another may not be able
 to run. `JAX_COMPILATION_CACHE_DIR` names another folder, `JAX_ENABLE_COMPILATION_CACHE=false` turns it off.
 
-On machines that have no accelerator, two settings that make convolutional nets train faster;
+On machines that have no accelerator, settings that make convolutional nets train faster;
 `RESJAX_CPU_TUNING=0` turns them off, to compare:
 
 - XLA's YNN kernels for elementwise operations and reductions, but not for convolutions, where they are
@@ -12,6 +12,8 @@ On machines that have no accelerator, two settings that make convolutional nets 
   versions only with which it has been run.
 - The allocator keeps freed memory. Else glibc maps and unmaps the hundreds of megabytes of temporaries
   of every step, and each page of them is faulted in anew.
+
+The same variable turns off the gradients that models/convolution.py writes for the CPU.
 """
 
 import ctypes
@@ -33,9 +35,14 @@ def configure() -> None:
     os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(caches / "resjax" / f"xla-{_processor()}"))
     os.environ.setdefault("JAX_COMPILATION_CACHE_MAX_SIZE", str(2 * 2**30))
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.1")
-    if os.environ.get("RESJAX_CPU_TUNING") != "0" and _cpu_only():
+    if tunes_cpu() and _cpu_only():
         _choose_kernels()
         _keep_freed_memory()
+
+
+def tunes_cpu() -> bool:
+    """-> whether the user lets us choose what is fast on the CPU."""
+    return os.environ.get("RESJAX_CPU_TUNING") != "0"
 
 
 def _processor() -> str:

@@ -78,9 +78,10 @@ def evaluate(
     job = build(read_config(workdir) if config is None else config)
     with Checkpoints(workdir, read_only=True) as checkpoints:
         state, step = _restore(checkpoints, checkpoint, job)
-    task = job.stage_at(step).task_at(max(int(state.step) - 1, 0))
+    stage = job.stage_at(step)
+    task = stage.task_at(max(int(state.step) - 1, 0))
     data = job.device_data(job.dataset.split(split))
-    found = measure(make_eval_step(task), state.variables, data, task, job.loop.eval_batch_size)
+    found = measure(make_eval_step(task), stage.pack(state.variables), data, task, job.loop.eval_batch_size)
     report = {"step": step, "split": split, "examples": len(data.labels), **found}
     write_atomically(workdir / f"eval-{split}-{step}.json", json.dumps(report, indent=2) + "\n")
     return report

@@ -1,13 +1,18 @@
 """The settings of the training loop."""
 
 import dataclasses
-import warnings
-from typing import Any
+from collections.abc import Sequence
 
 import jax
 
-from resjax import checks
+from resjax import checks, stacking
 from resjax.losses import Loss
+from resjax.models.trunk import Remat
+from resjax.stacking import Chain
+
+LONGEST = 50  # steps in one program
+CPU_BUDGET = 2e10  # multiply-adds in one program on the CPU: between programs, a run can be stopped
+SCAN_FROM = 32  # shorter chains compile in seconds, and run faster unrolled
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -27,8 +32,12 @@ class Loop:
       log_every: steps between log lines, each with the means since the one before.
       eval_every: epochs between evaluations; the last step is always evaluated.
       checkpoint_every: steps between checkpoints; every evaluation of the last phase makes one too.
-      steps_per_dispatch: training steps in one compiled program; 0 chooses: 1 on the CPU, where a
-        convolution's gradient inside a loop is many times slower, else 50.
+      steps_per_dispatch: training steps in one compiled program; 0 chooses: 50, and on the CPU as many, up
+        to 50, as take about a second.
+      scan_from: as many identical units in a row, or more, are compiled once and run in a loop; 0 chooses.
+        It changes neither parameters nor checkpoints.
+      remat: what the backward pass computes anew, to save memory: `none`; `norms`, all but convolutions and
+        dense layers; `units`, all of a unit but its input (Chen et al. 2016, 1604.06174).
     """
 
     batch_size: int = 128
@@ -43,21 +52,22 @@ class Loop:
     eval_every: float = 1.0
     checkpoint_every: int = 1000
     steps_per_dispatch: int = 0
+    scan_from: int = 0
+    remat: Remat = "none"
 
     def __post_init__(self) -> None:
         checks.at_least(1, batch_size=self.batch_size, eval_batch_size=self.eval_batch_size)
         checks.at_least(1, log_every=self.log_every, checkpoint_every=self.checkpoint_every)
-        checks.at_least(0, steps_per_dispatch=self.steps_per_dispatch)
+        checks.at_least(0, steps_per_dispatch=self.steps_per_dispatch, scan_from=self.scan_from)
         checks.share(label_smoothing=self.label_smoothing, ema_decay=self.ema_decay)
         checks.positive(eval_every=self.eval_every)
 
-    def dispatch(self, params: Any) -> int:
-        """-> how many steps one compiled program takes."""
-        on_cpu = jax.default_backend() == "cpu"
-        if self.steps_per_dispatch > 1 and on_cpu and any(leaf.ndim == 4 for leaf in jax.tree.leaves(params)):
-            warnings.warn(
-                f"config.train.steps_per_dispatch is {self.steps_per_dispatch}, and on the CPU a"
-                " convolution's gradient inside a loop is many times slower; 0 chooses what is fast",
-                stacklevel=2,
-            )
-        return self.steps_per_dispatch or (1 if on_cpu else 50)
+    def dispatch(self, multiply_adds: float) -> int:
+        """-> how many steps one compiled program takes; `multiply_adds` are those of a step."""
+        if self.steps_per_dispatch or jax.default_backend() != "cpu":
+            return self.steps_per_dispatch or LONGEST
+        return max(1, min(LONGEST, round(CPU_BUDGET / multiply_adds)))
+
+    def scans(self, chains: Sequence[Chain], read: Sequence[str]) -> tuple[Chain, ...]:
+        """-> the stretches of identical parts that are run in a loop; `read` are endpoints in use."""
+        return stacking.choose(chains, read, self.scan_from or SCAN_FROM)

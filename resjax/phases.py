@@ -6,6 +6,7 @@ list of `phases`, so a run with pretraining ends with the very phase that a run 
 """
 
 import dataclasses
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -13,9 +14,10 @@ import numpy as np
 import optax
 from jaxtyping import Array
 
-from resjax import checks, weights
-from resjax.anatomy import Shapes
+from resjax import checks, stacking, weights
+from resjax.anatomy import Anatomy, Shapes
 from resjax.device import Variables
+from resjax.errors import did_you_mean
 from resjax.models.heads import Head, Net
 from resjax.models.trunk import MAIN
 from resjax.step import Task, TrainState, init_state
@@ -129,12 +131,19 @@ class Stage:
         """The state before the first step; `trunk` are variables to go on with, None: the initial ones."""
         if trunk is None:
             trunk = self.init_trunk(key)
-        # Not compiled as a whole: heads are alike, and XLA:CPU takes a second for each one's random numbers.
         heads = init_heads(self.net, key, self.shapes)
-        return init_state(self.task, merge(trunk, heads))
+        return init_state(self.task, self.pack(merge(trunk, heads)))
 
     def init_trunk(self, key: Array) -> Variables:
-        return jax.jit(lambda key: init_trunk(self.net, key, self.shapes))(key)
+        return init_trunk(self.net, key, self.shapes)
+
+    def pack(self, tree: Any) -> Any:
+        """-> a state or variables as the steps of this phase have them."""
+        return stacking.stack(tree, self.net.scanned)
+
+    def unpack(self, tree: Any) -> Any:
+        """-> a state or variables as they are between phases and on disk."""
+        return stacking.unstack(tree, self.net.scanned)
 
     def state_like(self, done: int) -> TrainState:
         """-> shapes and types of the state when `done` steps are done."""
@@ -147,9 +156,32 @@ class Stage:
         return jax.eval_shape(init, jax.random.key(0))
 
 
+def trained_modules(phase: Phase, anatomy: Anatomy) -> frozenset[str]:
+    """-> the modules of the trunk that learn in a phase; raises ValueError where `freeze` names another."""
+    known = anatomy.modules_of(list(anatomy.modules))
+    for name in phase.freeze:
+        if name not in known:
+            raise ValueError(
+                f"freeze names '{name}', which this model does not have{did_you_mean(name, known)}"
+            )
+    _, parts = anatomy.span(phase.after, phase.until)
+    return frozenset(anatomy.modules_of(parts)) - set(phase.freeze)
+
+
+def check_taught(phase: Phase, net: Net) -> None:
+    stay = [head for head, _ in net.heads if not head.discard_at]
+    teaching = [head.endpoint for head in stay if head.weight and not head.stop_gradient]
+    if phase.until != MAIN and phase.until not in teaching:
+        raise ValueError(
+            f"until is '{phase.until}', but no head there teaches, so that it would not be trained; attach"
+            f" one of a weight above 0, without stop_gradient and discard_at, or end at '{MAIN}'"
+        )
+
+
 def init_trunk(net: Net, key: Array, shapes: Shapes) -> Variables:
-    images = jnp.zeros((2, *shapes.image), jnp.float32)
-    return dict(Net(net.trunk).init(key, images, train=False))
+    """Not compiled as a whole: layers are alike, and XLA:CPU takes a second for each one's random numbers."""
+    images = jax.ShapeDtypeStruct((2, *shapes.image), jnp.float32)
+    return dict(Net(net.trunk).lazy_init(key, images, train=False))
 
 
 def init_heads(net: Net, key: Array, shapes: Shapes) -> Variables:

@@ -79,8 +79,9 @@ class _Run:
             self.transfers: list[dict[str, Any]] = []
             self.state = self._first_state()
         else:
-            self.state, meta = resumed
+            state, meta = resumed
             self.stage, self.clock = job.stage_at(meta["step"]), Clock(**meta["clock"])
+            self.state = self.stage.pack(state)
             self.log_lines, self.transfers = meta["log_lines"], meta["transfers"]
             display.say(f"resuming {workdir} at step {meta['step']} of {job.total_steps}")
         self.evaluate = Evaluator(job)
@@ -104,7 +105,7 @@ class _Run:
                     self._go_on_to(stage)
                 self._phase()
             self.checkpoints.wait()
-            return result(job, self.state, self.log, self.clock, self.transfers)
+            return result(job, self.stage.unpack(self.state), self.log, self.clock, self.transfers)
 
     def _first_state(self) -> TrainState:
         if self.job.start is None:
@@ -113,7 +114,7 @@ class _Run:
 
     def _go_on_to(self, stage: Stage) -> None:
         """Begins a phase with the trunk that the one before it left."""
-        before = trunk_of({"params": self.state.params, **self.state.collections})
+        before = self.stage.unpack(trunk_of({"params": self.state.params, **self.state.collections}))
         origin, same = f"phase {self.stage.name}", stage.net.trunk == self.stage.net.trunk
         self.stage, self.done = stage, 0
         self.state = stage.init_state(self.init_key, before) if same else self._take_over(before, origin)
@@ -128,7 +129,7 @@ class _Run:
     def _phase(self) -> None:
         """All steps of the phase that are not yet done."""
         job, stage, loop = self.job, self.stage, self.job.loop
-        per_dispatch = loop.dispatch(self.state.params)
+        per_dispatch = loop.dispatch(stage.multiply_adds / stage.steps)
         task = stage.task_at(max(self.done - 1, 0))
         variables = {"params": self.state.params, **self.state.collections}
         splits = self.cache.of(stage.net, variables, stage.shapes, keep=stage.keeps_features)
@@ -205,8 +206,11 @@ class _Run:
         self.clock.tick()
         meta = {"step": self.step, "log_lines": len(self.log.rows), "transfers": self.transfers}
         self.checkpoints.save(
-            self.step, self.state, meta | {"clock": dataclasses.asdict(self.clock)}, score
-        )  # fmt: skip
+            self.step,
+            self.stage.unpack(self.state),
+            meta | {"clock": dataclasses.asdict(self.clock)},
+            score,
+        )
         self.clock.tick()
 
     def _interrupt_if_asked(self) -> None:

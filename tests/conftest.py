@@ -6,8 +6,11 @@ import os
 os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=2"
 os.environ["JAX_PLATFORMS"] = "cpu"
 os.environ["JAX_ENABLE_COMPILATION_CACHE"] = "false"
-os.environ["RESJAX_CPU_TUNING"] = "0"
 os.environ["TQDM_DISABLE"] = "1"
+
+from resjax import backend
+
+backend.configure()  # what the command line does, so that tests see what users get
 
 from jaxtyping import install_import_hook
 

@@ -225,7 +225,7 @@ def disk(tmp_path: Path) -> Iterator[Path]:
 
 def refuse_to_go_on(finished: Path, run: Path, *said: str, limit: str = "") -> None:
     """Runs `train` in a process of its own, whose threads may print whatever they like: they must not."""
-    code = f"import resource, sys; {limit}\nfrom resjax.__main__ import main; sys.exit(main())"
+    code = f"import resource; {limit}\nfrom resjax.__main__ import command; command()"
     command = ["train", "--config", str(finished / "recipe.py"), "--workdir", str(run), "--quiet"]
     done = subprocess.run([sys.executable, "-c", code, *command], capture_output=True, text=True)
     check(done.returncode, done.stderr, str(run), *said)

@@ -16,6 +16,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from resjax import checks
+from resjax.models.convolution import Conv
 
 Layer = Callable[..., nn.Module]  # takes `name`
 Order = Literal["original", "preactivation"]
@@ -75,7 +76,7 @@ class BoundLayers(Layers):
     def conv(self, features: int, kernel: int, stride: int = 1) -> Layer:
         """A square convolution padded by kernel // 2 on every side, as Caffe and Torch pad."""
         return partial(
-            nn.Conv,
+            Conv,
             features,
             (kernel, kernel),
             strides=stride,

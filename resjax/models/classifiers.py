@@ -8,6 +8,7 @@ import jax
 from jaxtyping import Array, Float
 
 from resjax.models.blocks import CLASSIFIER_INIT, INITIALIZERS
+from resjax.models.convolution import Conv
 
 HE = INITIALIZERS["he_fan_in"]
 
@@ -40,9 +41,7 @@ class GoogLeNetHead(nn.Module):
     def __call__(self, x: Float[Array, "b h w c"], *, train: bool) -> Float[Array, "b k"]:
         _needs_plane("googlenet", x, 5)
         x = nn.pooling.pool(x, 0.0, jax.lax.add, (5, 5), (3, 3), "VALID") / 25.0
-        x = self._layer(
-            nn.Conv(self.filters, (1, 1), **self._settings(x), name="conv")(x), train, "conv_norm"
-        )
+        x = self._layer(Conv(self.filters, (1, 1), **self._settings(x), name="conv")(x), train, "conv_norm")
         x = x.reshape(len(x), -1)
         x = self._layer(nn.Dense(self.hidden, **self._settings(x), name="hidden")(x), train, "hidden_norm")
         x = nn.Dropout(self.dropout, deterministic=not train)(x)
@@ -67,7 +66,7 @@ class ConvHead(nn.Module):
     @nn.compact
     def __call__(self, x: Float[Array, "b h w c"], *, train: bool) -> Float[Array, "b k"]:
         _needs_plane("conv", x, 1)
-        x = nn.relu(nn.Conv(self.filters, (3, 3), dtype=x.dtype, kernel_init=HE, name="conv")(x))
+        x = nn.relu(Conv(self.filters, (3, 3), dtype=x.dtype, kernel_init=HE, name="conv")(x))
         x = nn.Dense(self.hidden, dtype=x.dtype, kernel_init=HE, name="hidden")(x.reshape(len(x), -1))
         return classifier(self.classes, nn.relu(x))
 
@@ -88,7 +87,7 @@ class ConvHidden(nn.Module):
     def __call__(self, x: Float[Array, "b *hw c"], *, train: bool) -> Float[Array, "b k"]:
         for number in range(1, self.k):
             settings = {"use_bias": not self.batch_norm, "kernel_init": HE, "dtype": x.dtype}
-            layer = nn.Conv(self.features, (3, 3), **settings, name=f"conv{number}") if x.ndim == 4 else (
+            layer = Conv(self.features, (3, 3), **settings, name=f"conv{number}") if x.ndim == 4 else (
                 nn.Dense(self.features, **settings, name=f"dense{number}")
             )  # fmt: skip
             x = layer(x)

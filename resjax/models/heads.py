@@ -15,7 +15,7 @@ from jaxtyping import Array, Float
 
 from resjax import checks
 from resjax.errors import did_you_mean
-from resjax.models.trunk import MAIN, Trunk
+from resjax.models.trunk import MAIN, Remat, Trunk
 
 CLASS_LOSSES = ("cross_entropy", "squared_hinge")
 
@@ -84,6 +84,7 @@ class Net(nn.Module):
       after: the endpoint whose activations it reads; empty: it reads images.
       until: the endpoint up to which the trunk is run.
       noise: share of its input's elements that are set to zero in training, at random.
+      scanned, remat: how the trunk is run, as its `__call__` has them; neither changes a value.
     """
 
     trunk: Trunk
@@ -91,6 +92,8 @@ class Net(nn.Module):
     after: str = ""
     until: str = MAIN
     noise: float = 0.0
+    scanned: tuple[tuple[str, ...], ...] = ()
+    remat: Remat = "none"
 
     @property
     def output_names(self) -> list[str]:
@@ -126,7 +129,15 @@ class Net(nn.Module):
         if train and self.noise:
             kept = jax.random.bernoulli(self.make_rng("noise"), 1 - self.noise, x.shape)
             x = jnp.where(kept, x, jnp.zeros_like(x))
-        return self.trunk(x, train=train, cut=cut, after=self.after, until=self.until)
+        return self.trunk(
+            x,
+            train=train,
+            cut=cut,
+            after=self.after,
+            until=self.until,
+            scanned=self.scanned,
+            remat=self.remat if train else "none",
+        )
 
     def enter(self, x: Float[Array, "b h w c"]) -> Float[Array, "b ..."]:
         """-> what `__call__` reads: activations of the trunk before it, computed as in evaluation."""

@@ -32,6 +32,9 @@ class ResidualMLP(Trunk):
             found.append((name, partial(self._unit, layers, number == 1, name)))
         return [*found, (MAIN, partial(self._classify, layers))]
 
+    def chains(self) -> list[tuple[str, ...]]:
+        return [tuple(f"block{number}" for number in range(2, self.units + 1))]
+
     def _stem(self, layers: BoundLayers, x: Float[Array, "b h w c"]) -> Float[Array, "b d"]:
         x = layers.dense(self.width)(name="stem_dense")(x.reshape(len(x), -1).astype(layers.dtype))
         return nn.relu(layers.normalize("stem_norm")(x)) if self.order == "original" else x

@@ -7,6 +7,7 @@ from jaxtyping import Array, Float
 
 from resjax.models.blocks import INITIALIZERS
 from resjax.models.classifiers import classifier
+from resjax.models.convolution import Conv, conv_transpose
 
 LINEAR = INITIALIZERS["lecun"]  # of layers without a ReLU behind
 Shape = tuple[int, ...]  # of one example's target
@@ -39,7 +40,7 @@ class ConvDecoder(nn.Module):
     def __call__(self, x: Float[Array, "b h w c"], *, train: bool) -> Float[Array, "b *target"]:
         strides = _factors(x.shape[1:], self.target)
         kernel = tuple(max(3, 2 * stride - 1) for stride in strides)
-        layer = nn.ConvTranspose(
+        layer = conv_transpose(
             self.target[-1], kernel, strides, dtype=x.dtype, kernel_init=LINEAR, name="decoder"
         )
         height, width, _ = self.target
@@ -62,7 +63,7 @@ class ConvRegressor(nn.Module):
                 f" {text(x.shape[1:])} to {text(self.target)}"
             )
         kernel = (x.shape[1] - self.target[0] + 1, x.shape[2] - self.target[1] + 1)
-        layer = nn.Conv(
+        layer = Conv(
             self.target[-1], kernel, padding="VALID", dtype=x.dtype, kernel_init=LINEAR, name="regressor"
         )
         return layer(x)

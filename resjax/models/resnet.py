@@ -64,6 +64,11 @@ class ResNet(Trunk):
                 found.append((name, partial(self._unit, layers, features, stride, number == 1, name)))
         return [*found, (MAIN, partial(self._classify, layers))]
 
+    def chains(self) -> list[tuple[str, ...]]:
+        """The units behind each stage's first one."""
+        numbered = enumerate(self.stage_sizes, 1)
+        return [tuple(f"stage{stage}_block{n}" for n in range(2, size + 1)) for stage, size in numbered]
+
     def _stem(self, layers: BoundLayers, x: Float[Array, "b h w c"]) -> Float[Array, "b i j d"]:
         x, width = x.astype(layers.dtype), self.stage_features[0]
         kernel, stride = (7, 2) if self.stem == "imagenet" else (3, 1)

@@ -1,6 +1,7 @@
 """What every net of the bench is: a chain of named parts, which can be run from any of them to any other."""
 
 from collections.abc import Callable, Collection
+from typing import Any, Literal
 
 import flax.linen as nn
 import jax
@@ -8,9 +9,18 @@ from jaxtyping import Array, Float
 
 from resjax.errors import did_you_mean
 from resjax.models.blocks import BoundLayers, Layers
+from resjax.models.convolution import SAVED
 
 MAIN = "main"  # the last part of every trunk: its output are the logits
 Part = Callable[[Array], Array]
+_POLICIES = jax.checkpoint_policies
+Remat = Literal["none", "norms", "units"]
+POLICIES: dict[str, Any] = {
+    "norms": _POLICIES.save_from_both_policies(
+        _POLICIES.save_only_these_names(SAVED), _POLICIES.dots_with_no_batch_dims_saveable
+    ),
+    "units": None,  # nothing but their inputs
+}
 
 
 class Trunk(nn.Module):
@@ -26,6 +36,10 @@ class Trunk(nn.Module):
     def parts(self, layers: BoundLayers) -> list[tuple[str, Part]]:
         raise NotImplementedError
 
+    def chains(self) -> list[tuple[str, ...]]:
+        """-> names of parts that follow each other and differ in nothing but their arrays' values."""
+        return []
+
     @nn.compact
     def __call__(
         self,
@@ -35,23 +49,56 @@ class Trunk(nn.Module):
         cut: Collection[str] = (),
         after: str = "",
         until: str = MAIN,
+        scanned: Collection[tuple[str, ...]] = (),
+        remat: Remat = "none",
     ) -> dict[str, Array]:
         """-> the endpoints of the parts behind `after`, up to and with `until`.
 
         Args:
           x: the image, or where `after` names an endpoint, the activations there.
           cut: endpoints where the gradient ends, so that what lies before is taught by the heads there alone.
+          scanned: of `chains`, the stretches that are run as one part in a loop, so that it is compiled once.
+            Their arrays are stacked under the first one's name, and there is only the last one's endpoint.
+          remat: what the backward pass computes anew, of parts that are modules of the same name: units.
 
         Raises:
           ValueError: there is no such endpoint, or `until` does not come behind `after`.
         """
         parts = self.parts(self.layers.bind(train))
-        first, last = _span([name for name, _ in parts], after, until)
-        endpoints = {}
-        for name, part in parts[first : last + 1]:
-            endpoints[name] = self.run_part(name, part, x)
-            x = jax.lax.stop_gradient(endpoints[name]) if name in cut else endpoints[name]
+        names = [name for name, _ in parts]
+        first, last = _span(names, after, until)
+        endpoints, chains, inside = {}, {chain[0]: chain for chain in scanned}, 0
+        for number, (name, part) in enumerate(parts[first : last + 1], first):
+            if inside:  # a chain that has been run
+                inside -= 1
+                continue
+            chain = chains.get(name, (name,))
+            inside, end = len(chain) - 1, chain[-1]
+            if inside or (remat != "none" and name in self.variables.get("params", {})):
+                settings = {"train": train, "after": names[number - 1], "until": name}
+                endpoints[end] = self._run_chain(name, len(chain), x, remat, settings)
+            else:
+                endpoints[end] = self.run_part(name, part, x)
+            x = jax.lax.stop_gradient(endpoints[end]) if end in cut else endpoints[end]
         return endpoints
+
+    def _run_chain(self, name: str, length: int, x: Array, remat: Remat, settings: dict[str, Any]) -> Array:
+        """-> the output of a unit whose arrays lie under its name, or of a loop over units like it."""
+        own = {kind: tree[name] for kind, tree in self.variables.items() if name in tree}
+        mutable = [kind for kind in own if self.is_mutable_collection(kind)]
+        alone = self.clone(parent=None)
+
+        def run(x: Array, arrays: dict[str, Any]) -> tuple[Array, dict[str, Any]]:
+            given = {kind: {name: tree} for kind, tree in arrays.items()}
+            found: Any = alone.apply(given, x, mutable=mutable, **settings)
+            return found[0][name], {kind: tree[name] for kind, tree in found[1].items()}
+
+        if remat != "none":
+            run = jax.checkpoint(run, prevent_cse=length == 1, policy=POLICIES[remat])
+        x, changed = jax.lax.scan(run, x, own) if length > 1 else run(x, own)
+        for kind, tree in changed.items():
+            self.put_variable(kind, name, tree)
+        return x
 
     def run_part(self, name: str, part: Part, x: Array) -> Array:
         """A method, so that `anatomy` can see where a part begins."""

@@ -1,0 +1,96 @@
+"""Convolutions whose gradients XLA compiles to fast kernels on the CPU, in loops too.
+
+JAX writes a convolution's gradients as convolutions of permuted dimensions. XLA:CPU brings those into the
+order that its fast kernels take, but not inside a loop, where they are tens of times slower. Here
+the arrays are transposed instead, so that every convolution is in that order from the start; the results
+have the same bits. An accelerator's compiler knows the gradients by their form, so it is given JAX's own.
+"""
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+import flax.linen as nn
+import jax
+from jax import lax
+from jax.ad_checkpoint import checkpoint_name
+from jaxtyping import Array, Float
+
+from resjax import backend
+
+ORDER = ("NHWC", "HWIO", "NHWC")
+SAVED = "convolution"  # what rematerialisation may keep, by this name
+Pair = tuple[int, int]
+Pads = tuple[Pair, Pair]
+
+
+def convolve(
+    inputs: Float[Array, "b h w c"], kernel: Float[Array, "p q i d"], strides: Pair, padding: Any, **rest: Any
+) -> Float[Array, "b i j d"]:
+    """`lax.conv_general_dilated` as `nn.Conv` calls it, and with groups or a dilated kernel just that."""
+    plain = inputs.ndim == 4 and rest["feature_group_count"] == 1 and set(rest["rhs_dilation"]) == {1}
+    if plain and backend.tunes_cpu() and jax.default_backend() == "cpu":
+        dilation: Any = tuple(rest["lhs_dilation"])
+        if isinstance(padding, str):
+            sides = [(size - 1) * by + 1 for size, by in zip(inputs.shape[1:3], dilation, strict=True)]
+            padding = lax.padtype_to_pads(sides, kernel.shape[:2], strides, padding)
+        found = _convolve(inputs, kernel, tuple(strides), tuple(map(tuple, padding)), dilation)
+    else:
+        found = lax.conv_general_dilated(inputs, kernel, strides, padding, **rest)
+    return checkpoint_name(found, SAVED)
+
+
+def _conv(x: Array, kernel: Array, strides: Pair, pads: Pads, into: Pair, out: Pair = (1, 1)) -> Array:
+    """`into` and `out`: steps between the elements of input and kernel."""
+    return lax.conv_general_dilated(x, kernel, strides, pads, into, out, ORDER)
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(2, 3, 4))
+def _convolve(x: Array, kernel: Array, strides: Pair, pads: Pads, dilation: Pair) -> Array:
+    return _conv(x, kernel, strides, pads, dilation)
+
+
+def _forward(x: Array, kernel: Array, strides: Pair, pads: Pads, dilation: Pair) -> tuple[Array, Any]:
+    return _conv(x, kernel, strides, pads, dilation), (x, kernel)
+
+
+def _backward(strides: Pair, pads: Pads, dilation: Pair, kept: Any, grad: Array) -> tuple[Array, Array]:
+    """The input's gradient: the kernel turned over the dilated gradient; the kernel's: input over gradient.
+
+    Padding follows from the sizes: along an axis of n dilated inputs and o outputs, a kernel of k whose
+    stride is s, and p zeros before, covers (o - 1) s + k - p elements from the first input on.
+    """
+    x, kernel = kept
+    back, over = [], []
+    for axis in (0, 1):
+        size = (x.shape[1 + axis] - 1) * dilation[axis] + 1
+        reach = (grad.shape[1 + axis] - 1) * strides[axis]
+        before, length = pads[axis][0], kernel.shape[axis]
+        back.append((length - 1 - before, size - 1 - reach + before))
+        over.append((before, length + reach - size - before))
+    turned = lax.rev(kernel, (0, 1)).transpose(0, 1, 3, 2)
+    to_input = _conv(grad, turned, dilation, tuple(back), strides)
+    swapped, window = x.transpose(3, 1, 2, 0), grad.transpose(1, 2, 0, 3)
+    to_kernel = _conv(swapped, window, (1, 1), tuple(over), dilation, strides)
+    return to_input, to_kernel.transpose(1, 2, 0, 3)
+
+
+_convolve.defvjp(_forward, _backward)
+
+Conv = partial(nn.Conv, conv_general_dilated=convolve)
+
+
+class ConvTranspose(nn.Conv):
+    """A convolution of an image plane whose pixels have been moved apart: Linen's, but by `convolve`."""
+
+
+def conv_transpose(features: int, kernel: Sequence[int], strides: Pair, **settings: Any) -> nn.Module:
+    """A plane `strides` times as large as its input's, as `nn.ConvTranspose` gives with padding SAME."""
+    pads = []
+    for length, stride in zip(kernel, strides, strict=True):
+        total = length + stride - 2
+        before = length - 1 if stride > length - 1 else -(-total // 2)
+        pads.append((before, total - before))
+    return ConvTranspose(
+        features, kernel, padding=pads, input_dilation=strides, conv_general_dilated=convolve, **settings
+    )
