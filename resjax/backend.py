@@ -16,11 +16,13 @@ On machines that have no accelerator, settings that make convolutional nets trai
 The same variable turns off the gradients that models/convolution.py writes for the CPU.
 """
 
+import contextlib
 import ctypes
 import hashlib
 import os
 import platform
 import sys
+from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 
@@ -43,6 +45,18 @@ def configure() -> None:
 def tunes_cpu() -> bool:
     """-> whether the user lets us choose what is fast on the CPU."""
     return os.environ.get("RESJAX_CPU_TUNING") != "0"
+
+
+@contextlib.contextmanager
+def compiles_fast() -> Iterator[None]:
+    """For programs that run once: XLA spends no time on making them fast."""
+    import jax
+
+    jax.config.update("jax_disable_most_optimizations", True)
+    try:
+        yield
+    finally:
+        jax.config.update("jax_disable_most_optimizations", False)
 
 
 def _processor() -> str:

@@ -14,9 +14,9 @@ from resjax.data.batches import eval_batches
 from resjax.device import DeviceData, Variables
 from resjax.errors import UserError
 from resjax.job import Job, build
-from resjax.metrics import Metrics
+from resjax.programs import EvalProgram
 from resjax.record import read_config, write_atomically
-from resjax.step import Task, TrainState, make_eval_step
+from resjax.step import Task, TrainState
 
 
 class Evaluator:
@@ -33,7 +33,7 @@ class Evaluator:
 
     def attend(self, task: Task, splits: Mapping[str, DeviceData]) -> None:
         """From now on, this is what is evaluated, on these splits."""
-        self._task, self._splits, self._step = task, splits, make_eval_step(task)
+        self._task, self._splits, self._step = task, splits, EvalProgram(task)
         self.marker = f"{self.often}/{task.metric_names[0]}"
 
     def __call__(self, variables: Variables, *, both: bool, poll: Callable[[], None]) -> dict[str, float]:
@@ -46,7 +46,7 @@ class Evaluator:
 
 
 def measure(
-    eval_step: Callable[..., Metrics],
+    program: EvalProgram,
     variables: Variables,
     data: DeviceData,
     task: Task,
@@ -57,7 +57,7 @@ def measure(
     batch_size = min(batch_size, len(data.labels))
     sums = metric.zeros(task.metric_names)
     for index, mask in zip(*eval_batches(len(data.labels), batch_size), strict=True):
-        sums = eval_step(variables, sums, index, mask, data)
+        sums = program(variables, sums, index, mask, data)
         jax.block_until_ready(sums)  # one batch in flight at most, so that a stop takes effect at once
         poll()
     return metric.values(sums)
@@ -81,7 +81,7 @@ def evaluate(
     stage = job.stage_at(step)
     task = stage.task_at(max(int(state.step) - 1, 0))
     data = job.device_data(job.dataset.split(split))
-    found = measure(make_eval_step(task), stage.pack(state.variables), data, task, job.loop.eval_batch_size)
+    found = measure(EvalProgram(task), stage.pack(state.variables), data, task, job.loop.eval_batch_size)
     report = {"step": step, "split": split, "examples": len(data.labels), **found}
     write_atomically(workdir / f"eval-{split}-{step}.json", json.dumps(report, indent=2) + "\n")
     return report

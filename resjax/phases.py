@@ -14,7 +14,7 @@ import numpy as np
 import optax
 from jaxtyping import Array
 
-from resjax import checks, stacking, weights
+from resjax import backend, checks, stacking, weights
 from resjax.anatomy import Anatomy, Shapes
 from resjax.device import Variables
 from resjax.errors import did_you_mean
@@ -181,12 +181,16 @@ def check_taught(phase: Phase, net: Net) -> None:
 def init_trunk(net: Net, key: Array, shapes: Shapes) -> Variables:
     """Not compiled as a whole: layers are alike, and XLA:CPU takes a second for each one's random numbers."""
     images = jax.ShapeDtypeStruct((2, *shapes.image), jnp.float32)
-    return dict(Net(net.trunk).lazy_init(key, images, train=False))
+    with backend.compiles_fast():
+        return dict(Net(net.trunk).lazy_init(key, images, train=False))
 
 
 def init_heads(net: Net, key: Array, shapes: Shapes) -> Variables:
     """Initial values follow from the key and the head's name alone."""
-    return dict(net.init(key, None, train=False, endpoints=shapes.zeros())) if net.heads else {}
+    if not net.heads:
+        return {}
+    with backend.compiles_fast():
+        return dict(net.init(key, None, train=False, endpoints=shapes.zeros()))
 
 
 def merge(a: Variables, b: Variables) -> Variables:

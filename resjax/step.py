@@ -1,8 +1,7 @@
 """The training state, one training step, one evaluation step: pure functions of arrays."""
 
 import dataclasses
-from collections.abc import Callable, Collection, Mapping
-from functools import partial
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import jax
@@ -162,81 +161,16 @@ def _squared_norms(params: Any, objective: Objective) -> dict[str, Array]:
     return found
 
 
-def make_train_chunk(steps_per_dispatch: int, task: Task) -> Callable[..., tuple[TrainState, Array]]:
-    """-> `chunk(state, index, count, data, key, weights)`: `count` steps, one compiled program.
-
-    `index` is (steps_per_dispatch, b) and each output's weights (steps_per_dispatch,); what lies from
-    `count` on is not used. The old state is donated.
-    The second result is a small array to wait for: the state itself goes into the next chunk.
-
-    What does not learn stays outside the program's state, and the program is given no names. So where
-    nothing reads the frozen part, as with kept features, phases that train blocks of one shape have one
-    and the same program, which the persistent cache knows.
-    """
-    one_step = partial(train_step, task=task)
-
-    def chunk(
-        learning: TrainState,
-        kept: Variables,
-        index: Int[Array, "s b"],
-        count: Int[Array, ""],
-        data: DeviceData,
-        key: Array,
-        weights: Mapping[str, Float[Array, " s"]],
-    ) -> tuple[list[Array], Array]:
-        def at(i: Any, carry: TrainState) -> TrainState:
-            step_weights = {name: w[i] for name, w in weights.items()}
-            state = one_step(_restore(carry, kept), index[i], data, key, step_weights)
-            return _strip(state, task.trained)[0]
-
-        # The count is traced: the last, shorter chunk runs the same program.
-        state = at(0, learning) if steps_per_dispatch == 1 else jax.lax.fori_loop(0, count, at, learning)
-        return jax.tree.leaves(state), state.step + 0
-
-    compiled = jax.jit(chunk, donate_argnums=0)
-
-    def run(state: TrainState, *rest: Any) -> tuple[TrainState, Array]:
-        learning, kept = _strip(state, task.trained)
-        names = jax.tree.structure(learning)
-        leaves, token = compiled(learning, kept, *rest)
-        return _restore(names.unflatten(leaves), kept), token
-
-    return run
-
-
-def _strip(state: TrainState, trained: Collection[str]) -> tuple[TrainState, Variables]:
-    """-> the state without the trunk's modules that do not learn, and those, by collection."""
-    params, kept_params = split(state.params, trained)
-    pairs = {name: split(tree, trained) for name, tree in state.collections.items()}
-    collections = {name: learning for name, (learning, _) in pairs.items()}
-    kept = {name: kept for name, (_, kept) in pairs.items()}
-    return state.replace(params=params, collections=collections), {"params": kept_params, **kept}
-
-
-def _restore(state: TrainState, kept: Variables) -> TrainState:
-    """The inverse of `_strip`."""
-    collections = {name: join(tree, kept[name]) for name, tree in state.collections.items()}
-    return state.replace(params=join(state.params, kept["params"]), collections=collections)
-
-
-def make_eval_step(task: Task) -> Callable[..., Metrics]:
-    """-> `evaluate(variables, metrics, index, mask, data)`, which adds one batch to the sums, compiled."""
-
-    def evaluate(
-        variables: Variables,
-        sums: Metrics,
-        index: Int[Array, " b"],
-        mask: Bool[Array, " b"],
-        data: DeviceData,
-    ) -> list[Array]:
-        features, targets = data.read(task.net, variables, index)
-        outputs: Any = task.net.apply(variables, features, train=False)
-        found = metric.merge(sums, metric.measure(outputs, targets, mask, task.objective.terms))
-        return jax.tree.leaves(found)  # without names, as in training
-
-    compiled = jax.jit(evaluate)
-
-    def run(variables: Variables, sums: Metrics, *rest: Any) -> Metrics:
-        return jax.tree.unflatten(jax.tree.structure(sums), compiled(variables, sums, *rest))
-
-    return run
+def eval_step(
+    variables: Variables,
+    sums: Metrics,
+    index: Int[Array, " b"],
+    mask: Bool[Array, " b"],
+    data: DeviceData,
+    *,
+    task: Task,
+) -> Metrics:
+    """-> the sums with those of the examples `index`, as far as `mask` says that they count."""
+    features, targets = data.read(task.net, variables, index)
+    outputs: Any = task.net.apply(variables, features, train=False)
+    return metric.merge(sums, metric.measure(outputs, targets, mask, task.objective.terms))

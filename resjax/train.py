@@ -22,10 +22,11 @@ from resjax.evaluate import Evaluator
 from resjax.job import Job, build
 from resjax.models.heads import discard
 from resjax.phases import Stage, trunk_of
+from resjax.programs import TrainProgram
 from resjax.progress import Clock, Display
 from resjax.record import MetricsLog, RunFolder, write_atomically
 from resjax.result import newest, result, score
-from resjax.step import Task, TrainState, make_train_chunk
+from resjax.step import Task, TrainState
 from resjax.stop import StopRequest
 from resjax.transfer import transfer
 
@@ -186,9 +187,9 @@ class _Run:
                 self._save()
             self.update(self.step, newest(job, stage, self.log, self.clock))
 
-    def _compile(self, task: Task, splits: Mapping[str, DeviceData], per_dispatch: int) -> Callable[..., Any]:
+    def _compile(self, task: Task, splits: Mapping[str, DeviceData], per_dispatch: int) -> TrainProgram:
         self.evaluate.attend(task, splits)
-        return make_train_chunk(per_dispatch, task)
+        return TrainProgram(per_dispatch, task)
 
     def _report(self) -> None:
         """Logs the means since the last report, and sets the sums back to zero."""

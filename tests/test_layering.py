@@ -16,7 +16,7 @@ LAYERS = (
     ("pyfile",),
     ("data.__init__", "data.split"),
     ("data.sources", "data.tfds_source", "data.batches", "data.augment"),
-    ("models.convolution",),
+    ("models.convolution", "models.norm"),
     ("models.blocks",),
     ("models.trunk", "models.classifiers"),
     (
@@ -31,6 +31,7 @@ LAYERS = (
     ("losses", "optim", "weights", "anatomy"),
     ("loop", "metrics", "device"),
     ("step", "transfer", "cost"),
+    ("programs",),
     ("phases",),
     ("schema",),
     ("config",),

@@ -10,7 +10,7 @@ from resjax import table as tables
 
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "experiments" / "results"
-RENDERED = sorted(RESULTS.glob("*/*.md"))
+RENDERED = [path for path in sorted(RESULTS.glob("*/*.md")) if path.stem == path.parent.name]
 
 
 def spec(markdown: Path) -> str:

@@ -10,7 +10,7 @@ import pytest
 
 from resjax import config as configs
 from resjax import job as jobs
-from resjax import step
+from resjax import programs, step
 from resjax.checkpoint import digest
 from resjax.config import Config
 from resjax.errors import Diverged
@@ -56,18 +56,18 @@ def test_a_finished_run_is_not_run_again(tiny: Config, tmp_path: Path) -> None:
 def test_the_step_is_traced_once(tiny: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """12 steps in chunks of 3, 1, 2, ...: one program for the steps, one for each split's evaluation."""
     calls = {"train": 0, "eval": 0}
-    train_step, make_eval_step = step.train_step, step.metric.measure
+    train_step, eval_step = programs.train_step, programs.eval_step
 
     def counted_step(*args: Any, **kwargs: Any) -> Any:
         calls["train"] += 1
         return train_step(*args, **kwargs)
 
-    def counted_measure(*args: Any, **kwargs: Any) -> Any:
-        calls["eval"] += len(args) > 2  # with a mask: an evaluation
-        return make_eval_step(*args, **kwargs)
+    def counted_evaluation(*args: Any, **kwargs: Any) -> Any:
+        calls["eval"] += 1
+        return eval_step(*args, **kwargs)
 
-    monkeypatch.setattr(step, "train_step", counted_step)
-    monkeypatch.setattr(step.metric, "measure", counted_measure)
+    monkeypatch.setattr(programs, "train_step", counted_step)
+    monkeypatch.setattr(programs, "eval_step", counted_evaluation)
     train(with_(tiny, train__steps_per_dispatch=3), tmp_path)
     assert calls == {"train": 1, "eval": 2}  # validation and test differ in size
 

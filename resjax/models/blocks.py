@@ -17,6 +17,7 @@ from jaxtyping import Array, Float
 
 from resjax import checks
 from resjax.models.convolution import Conv
+from resjax.models.norm import BatchNormReLU
 
 Layer = Callable[..., nn.Module]  # takes `name`
 Order = Literal["original", "preactivation"]
@@ -108,6 +109,16 @@ class BoundLayers(Layers):
             **self._types(),
         )
 
+    def activate(self, name: str, x: Array, add: Array | None = None) -> Array:
+        """-> relu(norm(x) + add)."""
+        if self.norm == "batch":
+            norm = BatchNormReLU(
+                self.train, self.norm_momentum, self.norm_epsilon, name=name, **self._types()
+            )  # fmt: skip
+            return norm(x, add)
+        y = self.normalize(name)(x)
+        return nn.relu(y if add is None else y + add)
+
     def _group_norm(self, name: str, x: Array) -> Array:
         if x.shape[-1] % GROUP:
             raise ValueError(
@@ -163,9 +174,10 @@ class OriginalUnit(nn.Module):
     def __call__(self, x: Float[Array, "..."]) -> Float[Array, "..."]:
         y = x
         for number, (name, layer) in enumerate(self.branch, 1):
-            y = nn.relu(y) if number > 1 else y
-            y = self.layers.normalize(f"norm{number}")(layer(name=name)(y))
-        return nn.relu(y if self.shortcut is None else y + self.shortcut(x))
+            shortcut = self.shortcut if number == len(self.branch) else None
+            y = layer(name=name)(y)
+            y = self.layers.activate(f"norm{number}", y, None if shortcut is None else shortcut(x))
+        return y
 
 
 class PreactivationUnit(nn.Module):
@@ -185,7 +197,7 @@ class PreactivationUnit(nn.Module):
     def __call__(self, x: Float[Array, "..."]) -> Float[Array, "..."]:
         y = x
         for number, (name, layer) in enumerate(self.branch, 1):
-            y = nn.relu(self.layers.normalize(f"norm{number}")(y))
+            y = self.layers.activate(f"norm{number}", y)
             if number == 1 and self.shared:
                 x = y
             y = layer(name=name)(y)

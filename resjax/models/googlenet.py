@@ -91,7 +91,7 @@ def _conv_relu(
     x: Array, layers: BoundLayers, features: int, kernel: int, name: str, stride: int = 1
 ) -> Array:
     x = layers.conv(features, kernel, stride)(name=name)(x)
-    return nn.relu(layers.normalize(f"{name}_norm")(x))
+    return layers.activate(f"{name}_norm", x)
 
 
 def _halve(x: Array) -> Array:

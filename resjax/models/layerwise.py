@@ -2,7 +2,6 @@
 
 from functools import partial
 
-import flax.linen as nn
 from jaxtyping import Array, Float
 
 from resjax import checks
@@ -37,7 +36,7 @@ class LayerwiseCNN(Trunk):
     def _layer(self, layers: BoundLayers, number: int, x: Float[Array, "b h w c"]) -> Array:
         x = space_to_depth(x.astype(layers.dtype)) if number in self.downsample else x.astype(layers.dtype)
         x = layers.conv(self.widths[number - 1], 3)(name=f"conv{number}")(x)
-        return nn.relu(layers.normalize(f"norm{number}")(x))
+        return layers.activate(f"norm{number}", x)
 
     def _classify(self, layers: BoundLayers, x: Float[Array, "b h w c"]) -> Float[Array, "b k"]:
         problem = ConvHidden(self.classes, self.k, self.hidden, layers.norm == "batch", name="problem")

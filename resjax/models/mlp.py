@@ -2,7 +2,6 @@
 
 from functools import partial
 
-import flax.linen as nn
 from jaxtyping import Array, Float
 
 from resjax import checks
@@ -37,7 +36,7 @@ class ResidualMLP(Trunk):
 
     def _stem(self, layers: BoundLayers, x: Float[Array, "b h w c"]) -> Float[Array, "b d"]:
         x = layers.dense(self.width)(name="stem_dense")(x.reshape(len(x), -1).astype(layers.dtype))
-        return nn.relu(layers.normalize("stem_norm")(x)) if self.order == "original" else x
+        return layers.activate("stem_norm", x) if self.order == "original" else x
 
     def _unit(self, layers: BoundLayers, first: bool, name: str, x: Array) -> Array:
         branch = tuple((f"dense{i}", layers.dense(self.width)) for i in (1, 2))
@@ -48,7 +47,7 @@ class ResidualMLP(Trunk):
 
     def _classify(self, layers: BoundLayers, x: Array) -> Array:
         if self.order == "preactivation":
-            x = nn.relu(layers.normalize("final_norm")(x))
+            x = layers.activate("final_norm", x)
         return layers.classifier(self.classes)(name="classifier")(x)
 
 

@@ -74,7 +74,7 @@ class ResNet(Trunk):
         kernel, stride = (7, 2) if self.stem == "imagenet" else (3, 1)
         x = layers.conv(width, kernel, stride)(name="stem_conv")(x)
         if self.order == "original":
-            x = nn.relu(layers.normalize("stem_norm")(x))
+            x = layers.activate("stem_norm", x)
         if self.stem == "imagenet":
             padding: Any = ((1, 1), (1, 1))  # Flax types it as a str, but takes both
             x = nn.max_pool(x, (3, 3), (2, 2), padding)
@@ -91,7 +91,7 @@ class ResNet(Trunk):
 
     def _classify(self, layers: BoundLayers, x: Float[Array, "b h w c"]) -> Float[Array, "b k"]:
         if self.order == "preactivation":
-            x = nn.relu(layers.normalize("final_norm")(x))
+            x = layers.activate("final_norm", x)
         return layers.classifier(self.classes)(name="classifier")(x.mean((1, 2)))
 
     def _branch(

@@ -21,7 +21,8 @@ from resjax.models.forms import FORMS
 from resjax.models.heads import Head, Net, attach
 from resjax.models.mlp import ResidualMLP
 from resjax.models.trunk import MAIN, Part, Trunk
-from resjax.step import Task, init_state, make_train_chunk
+from resjax.programs import TrainProgram
+from resjax.step import Task, init_state
 
 KEY = jax.random.key(5, impl="rbg")  # threefry takes seconds to compile on the CPU
 HEADS = (Head(name="early", endpoint="stem"), Head(name="middle", endpoint="block1"))
@@ -139,7 +140,7 @@ def test_a_change_of_a_loss_s_weight_compiles_nothing_and_counts() -> None:
     net = headed(*HEADS, on=Watched(3, Layers(), 2, 4, "original", True, lambda: traces.update(["trunk"])))
     modules = frozenset(initial(net)["params"]["trunk"])
     task = Task(net, Objective(dict.fromkeys(net.output_names, Term())), optax.sgd(0.1), modules)
-    chunk = make_train_chunk(1, task)
+    chunk = TrainProgram(1, task)
     stored = np.random.default_rng(0).integers(0, 256, (6, 4, 4, 1), np.uint8)
     pipeline = Pipeline(jnp.zeros((1, 1, 1, 1)), jnp.full((1, 1, 1, 1), 1 / 255))
     data = Images(jnp.asarray(stored), jnp.arange(6) % 3, pipeline)

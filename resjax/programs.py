@@ -1,0 +1,105 @@
+"""The compiled programs of a run: several training steps in one, and one batch of evaluation.
+
+Both are given no names: what goes in and out are lists of arrays. So where nothing reads the frozen part of
+a trunk, as with kept features, phases that train blocks of one shape have one and the same program,
+which the persistent cache knows.
+"""
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+import jax
+from jaxtyping import Array, Bool, Float, Int
+
+from resjax.device import DeviceData, Variables
+from resjax.metrics import Metrics
+from resjax.step import Task, TrainState, eval_step, join, split, train_step
+
+
+class TrainProgram:
+    """Up to `steps` training steps in one dispatch; the state that it is given is donated."""
+
+    def __init__(self, steps: int, task: Task):
+        self._steps, self._task = steps, task
+        self._compiled = jax.jit(self._run, donate_argnums=0)
+
+    def __call__(
+        self,
+        state: TrainState,
+        index: Int[Any, "s b"],
+        count: int,
+        data: DeviceData,
+        key: Array,
+        weights: Mapping[str, Float[Any, " s"]],
+    ) -> tuple[TrainState, Array]:
+        """-> the state `count` steps later, and a small array to wait for: the state goes into the next call.
+
+        Args:
+          index: examples of each step; what lies from `count` on is not used.
+          key: of the whole phase.
+          weights: factor of each output's loss at each step, by name.
+        """
+        learning, kept = _strip(state, self._task.trained)
+        leaves, token = self._compiled(learning, kept, index, count, data, key, weights)
+        return _restore(jax.tree.structure(learning).unflatten(leaves), kept), token
+
+    def lower(self, state: TrainState, *rest: Any) -> Any:
+        """-> what JAX lowers the program to; the arguments are those of a call, or their shapes."""
+        return self._compiled.lower(*_strip(state, self._task.trained), *rest)
+
+    def _run(
+        self,
+        learning: TrainState,
+        kept: Variables,
+        index: Int[Array, "s b"],
+        count: Int[Array, ""],
+        data: DeviceData,
+        key: Array,
+        weights: Mapping[str, Float[Array, " s"]],
+    ) -> tuple[list[Array], Array]:
+        """What does not learn stays outside the state that is carried."""
+
+        def at(i: Any, carry: TrainState) -> TrainState:
+            step_weights = {name: w[i] for name, w in weights.items()}
+            state = train_step(_restore(carry, kept), index[i], data, key, step_weights, task=self._task)
+            return _strip(state, self._task.trained)[0]
+
+        # The count is traced: the last, shorter chunk runs the same program.
+        state = at(0, learning) if self._steps == 1 else jax.lax.fori_loop(0, count, at, learning)
+        return jax.tree.leaves(state), state.step + 0
+
+
+def _strip(state: TrainState, trained: Collection[str]) -> tuple[TrainState, Variables]:
+    """-> the state without the trunk's modules that do not learn, and those, by collection."""
+    params, kept_params = split(state.params, trained)
+    pairs = {name: split(tree, trained) for name, tree in state.collections.items()}
+    collections = {name: learning for name, (learning, _) in pairs.items()}
+    kept = {name: kept for name, (_, kept) in pairs.items()}
+    return state.replace(params=params, collections=collections), {"params": kept_params, **kept}
+
+
+def _restore(state: TrainState, kept: Variables) -> TrainState:
+    """The inverse of `_strip`."""
+    collections = {name: join(tree, kept[name]) for name, tree in state.collections.items()}
+    return state.replace(params=join(state.params, kept["params"]), collections=collections)
+
+
+class EvalProgram:
+    """One batch of evaluation, added to the sums."""
+
+    def __init__(self, task: Task):
+        self._task = task
+        self._compiled = jax.jit(self._run)
+
+    def __call__(
+        self,
+        variables: Variables,
+        sums: Metrics,
+        index: Int[Any, " b"],
+        mask: Bool[Any, " b"],
+        data: DeviceData,
+    ) -> Metrics:
+        return jax.tree.structure(sums).unflatten(self._compiled(variables, sums, index, mask, data))
+
+    def _run(self, *arguments: Any) -> list[Array]:
+        return jax.tree.leaves(eval_step(*arguments, task=self._task))
