@@ -8,8 +8,8 @@ On machines that have no accelerator, settings that make convolutional nets trai
 `RESJAX_CPU_TUNING=0` turns them off, to compare:
 
 - XLA's YNN kernels for elementwise operations and reductions, but not for convolutions, where they are
-  slow. The flag is experimental and an unknown value aborts the process, so it is set for those jaxlib
-  versions only with which it has been run.
+  slow. The flag is experimental and an unknown one aborts the process: a jaxlib with which it has not been
+  run is asked once, by a process of its own, and the answer kept beside the compilation cache.
 - The allocator keeps freed memory. Else glibc maps and unmaps the hundreds of megabytes of temporaries
   of every step, and each page of them is faulted in anew.
 
@@ -21,24 +21,26 @@ import ctypes
 import hashlib
 import os
 import platform
+import subprocess
 import sys
+import warnings
 from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 
-YNN_JAXLIB = ("0.10.2",)
+YNN_JAXLIB = ("0.10.2",)  # with which the flag has been run
 YNN_FLAG = "--xla_cpu_experimental_ynn_fusion_type=eltwise,reduce"
 M_TRIM_THRESHOLD, M_MMAP_MAX, M_ARENA_MAX = -1, -4, -8  # glibc's malloc.h
 ACCELERATORS = ("/dev/nvidia0", "/dev/kfd", "/dev/accel0", "/dev/vfio/0")  # NVIDIA, AMD, TPU, TPU
 
 
 def configure() -> None:
-    caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(caches / "resjax" / f"xla-{_processor()}"))
+    caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "resjax"
+    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(caches / f"xla-{_processor()}"))
     os.environ.setdefault("JAX_COMPILATION_CACHE_MAX_SIZE", str(2 * 2**30))
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.1")
     if tunes_cpu() and _cpu_only():
-        _choose_kernels()
+        _choose_kernels(caches)
         _keep_freed_memory()
 
 
@@ -74,10 +76,31 @@ def _cpu_only() -> bool:
     return platforms == "cpu" or not (platforms or any(map(os.path.exists, ACCELERATORS)))
 
 
-def _choose_kernels() -> None:
-    given = os.environ.get("XLA_FLAGS", "")
-    if "ynn" not in given and metadata.version("jaxlib") in YNN_JAXLIB:
+def _choose_kernels(caches: Path) -> None:
+    given, jaxlib = os.environ.get("XLA_FLAGS", ""), metadata.version("jaxlib")
+    if "ynn" not in given and (jaxlib in YNN_JAXLIB or _accepts(jaxlib, YNN_FLAG, caches / f"ynn-{jaxlib}")):
         os.environ["XLA_FLAGS"] = f"{given} {YNN_FLAG}".strip()
+
+
+def _accepts(jaxlib: str, flag: str, answer: Path) -> bool:
+    """-> whether this jaxlib takes the flag, asked once; where it does not, the user is told."""
+    with contextlib.suppress(OSError):
+        return answer.read_text() == "yes"
+    command = [sys.executable, "-c", "import jax; jax.numpy.ones(3).sum()"]
+    environment = {**os.environ, "XLA_FLAGS": flag, "JAX_PLATFORMS": "cpu"}
+    try:
+        code = subprocess.run(command, env=environment, capture_output=True, timeout=60).returncode
+    except (OSError, subprocess.TimeoutExpired):
+        code = 1
+    if code:
+        warnings.warn(
+            f"jaxlib {jaxlib} does not take {flag}, so that convolutional nets train slower on the CPU",
+            stacklevel=2,
+        )
+    with contextlib.suppress(OSError):
+        answer.parent.mkdir(parents=True, exist_ok=True)
+        answer.write_text("no" if code else "yes")
+    return not code
 
 
 def _keep_freed_memory() -> None:

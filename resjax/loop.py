@@ -34,8 +34,9 @@ class Loop:
       checkpoint_every: steps between checkpoints; every evaluation of the last phase makes one too.
       steps_per_dispatch: training steps in one compiled program; 0 chooses: 50, and on the CPU as many, up
         to 50, as take about a second.
-      scan_from: as many identical units in a row, or more, are compiled once and run in a loop; 0 chooses.
-        It changes neither parameters nor checkpoints.
+      scan_from: as many identical units in a row, or more, are compiled once and run in a loop; 0 chooses:
+        32, and 2 with `remat`, which XLA:CPU undoes outside of loops. Parameters and checkpoints stay as
+        they are.
       remat: what the backward pass computes anew, to save memory: `none`; `norms`, all but convolutions and
         dense layers; `units`, all of a unit but its input (Chen et al. 2016, 1604.06174).
     """
@@ -70,4 +71,5 @@ class Loop:
 
     def scans(self, chains: Sequence[Chain], read: Sequence[str]) -> tuple[Chain, ...]:
         """-> the stretches of identical parts that are run in a loop; `read` are endpoints in use."""
-        return stacking.choose(chains, read, self.scan_from or SCAN_FROM)
+        least = SCAN_FROM if self.remat == "none" else 2
+        return stacking.choose(chains, read, self.scan_from or least)

@@ -10,6 +10,7 @@ from resjax import table as tables
 
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "experiments" / "results"
+GRIDS = ("skip_heads_pretraining", "skip_heads_pretraining_mnist", "skip_heads_pretraining_mnist_conv")
 RENDERED = [path for path in sorted(RESULTS.glob("*/*.md")) if path.stem == path.parent.name]
 
 
@@ -45,14 +46,23 @@ def rows(markdown: Path) -> list[str]:
     return [line for line in markdown.read_text().splitlines() if re.match(r"\| (plain|residual) ", line)]
 
 
-def test_the_readme_s_rows_are_the_quickstart_s_and_the_grid_s() -> None:
-    quickstart, grid = (
-        rows(RESULTS / name / f"{name}.md") for name in ("quickstart", "skip_heads_pretraining")
-    )
+def test_the_readme_s_rows_are_the_quickstart_s_and_the_grids() -> None:
+    quickstart, *grids = (rows(RESULTS / name / f"{name}.md") for name in ("quickstart", *GRIDS))
     shown = rows(ROOT / "README.md")
     assert shown[: len(quickstart)] == quickstart
-    assert len(shown) > len(quickstart) > 10
-    assert set(shown[len(quickstart) :]) <= set(grid)
+    assert len(quickstart) > 10
+    accuracies = [dict(cells(row)[:2] for row in grid) for grid in grids]
+    summary = [cells(row) for row in shown[len(quickstart) :] if " - " not in row]
+    assert len(summary) == 12
+    for label, *found in summary:
+        assert found == [grid[label] for grid in accuracies]
+    contrasts = {row for row in shown[len(quickstart) :] if " - " in row}
+    assert len(contrasts) > 5
+    assert contrasts <= set(grids[0])
+
+
+def cells(row: str) -> list[str]:
+    return [cell.strip() for cell in row.strip("|").split("|")]
 
 
 def test_no_record_names_a_folder_of_the_machine_it_came_from() -> None:

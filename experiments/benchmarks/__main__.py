@@ -6,12 +6,12 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from experiments.benchmarks import cpu
+from experiments.benchmarks import cpu, loop, own
 from resjax.__main__ import Parser
 from resjax.errors import ResjaxError, UserError
 
 RESULTS = Path(__file__).parents[1] / "results" / "benchmarks"
-BENCHMARKS = {each.name: each for each in (cpu.BENCHMARK,)}
+BENCHMARKS = {each.name: each for each in (cpu.BENCHMARK, loop.BENCHMARK, own.HEADS, own.DEPTH)}
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -41,6 +41,8 @@ def markdown(benchmark: Benchmark, record: dict[str, Any]) -> str:
     baseline = _baseline(benchmark, record)
     header = ["side", "ms a step", "images/s", f"speed, {sides[baseline]} = 1"]
     header += ["first step, s", "rounds"]
+    if _counted(record):
+        header.append(f"multiply-adds, {sides[baseline]} = 1")
     if benchmark.ours in _ran(record):
         header.insert(4, f"{sides[benchmark.ours]}'s speed, side = 1")
     body = [_row(benchmark, record, good, baseline, name) for name in _ran(record)]
@@ -62,7 +64,15 @@ def _row(
     row.append(told(speed(good, name, baseline)))
     if benchmark.ours in _ran(record):
         row.append(told(speed(good, benchmark.ours, name)))
-    return [*row, f"{record['sides'][name]['first_step_seconds']:.1f}", str(len(good))]
+    row += [f"{record['sides'][name]['first_step_seconds']:.1f}", str(len(good))]
+    counts = _counted(record)
+    return [*row, f"{counts[name] / counts[baseline]:.3f}"] if counts else row
+
+
+def _counted(record: dict[str, Any]) -> dict[str, int]:
+    """-> multiply-adds by side, where they differ."""
+    counts = {name: record["sides"][name].get("multiply_adds", 0) for name in _ran(record)}
+    return counts if all(counts.values()) and len(set(counts.values())) > 1 else {}
 
 
 def told(found: Spread) -> str:

@@ -18,6 +18,8 @@ import time
 from collections.abc import Callable
 from typing import Any, NoReturn
 
+RECIPE = "configs/cifar10_resnet.py:20"
+
 
 class Channel:
     """The side's end. Whatever a library prints goes to stderr: stdout is the protocol's alone."""
@@ -46,6 +48,7 @@ def arguments(description: str | None, *switches: str) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=description, allow_abbrev=False)
     parser.add_argument("--images", required=True, metavar="PREFIX", help="reads PREFIX-train.npz")
     parser.add_argument("--steps", required=True, type=int, help="steps between two stops")
+    parser.add_argument("--config", default=RECIPE, metavar="FILE[:ARG]", help="of the sides of resjax")
     for switch in switches:
         parser.add_argument(switch, action="store_true")
     return parser.parse_args()

@@ -2,18 +2,20 @@
 
 At a multiple of `log_every` the loop waits for the device before it tells the display how far it is, so
 the display can tell the time there and then keep the loop waiting. Batches, metrics, the log with its
-TensorBoard events and the progress are all inside the time; evaluation and checkpoints lie beyond the end.
+TensorBoard events and the progress are all inside the time; evaluation lies beyond the end, and so do
+checkpoints but with `--saves`.
 """
 
+import argparse
 import contextlib
 import os
 import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from experiments.benchmarks.sides.protocol import Channel, arguments
-from experiments.benchmarks.workload import DEPTH
 from resjax import backend
 from resjax.progress import Display, Update
 
@@ -21,9 +23,9 @@ from resjax.progress import Display, Update
 class PausingDisplay(Display):
     """Speaks the protocol at every `steps`-th step; the steps before the first stop warm up."""
 
-    def __init__(self, channel: Channel, steps: int):
+    def __init__(self, channel: Channel, steps: int, facts: dict[str, Any]):
         super().__init__()
-        self._channel, self._steps, self._cold = channel, steps, True
+        self._channel, self._steps, self._facts, self._cold = channel, steps, facts, True
 
     @contextlib.contextmanager
     def task(self, label: str, total: int, done: int = 0) -> Iterator[Update]:
@@ -43,7 +45,7 @@ class PausingDisplay(Display):
         if warm:
             self._channel.tell({"seconds": time.perf_counter() - self._start})
         else:
-            self._channel.tell({"ready": facts()})
+            self._channel.tell({"ready": self._facts})
         self._channel.wait()
         self._start = time.perf_counter()
 
@@ -54,21 +56,37 @@ def facts() -> dict[str, str]:
     return {"platform": jax.default_backend(), "xla_flags": os.environ.get("XLA_FLAGS", "")}
 
 
+def multiply_adds(loaded: Any) -> int:
+    """-> of an image's forward pass, without heads that are discarded."""
+    from resjax import job
+
+    net, anatomy, _ = job.preview(loaded)
+    gone = {head.name for head, _ in net.heads if head.discard_at}
+    return sum(layer.multiply_adds for layer in anatomy.layers if layer.part not in gone)
+
+
 def main() -> None:
-    args, channel = arguments(__doc__), Channel()
+    args, channel = arguments(__doc__, "--saves"), Channel()
     backend.configure()  # before JAX is imported, as in the command line
-    from resjax import config, train
+    from resjax import train
+
+    loaded = recipe(args)
+    with tempfile.TemporaryDirectory() as workdir:
+        display = PausingDisplay(channel, args.steps, facts() | {"multiply_adds": multiply_adds(loaded)})
+        train.train(loaded, Path(workdir), display)
+
+
+def recipe(args: argparse.Namespace) -> Any:
+    """-> the config; with `--saves` there is a checkpoint in every turn."""
+    from resjax import config
 
     settings = {
         "data.name": f"npz:{args.images}",
         "train.log_every": args.steps,
         "train.eval_every": 1e6,
-        "train.checkpoint_every": 10**9,
+        "train.checkpoint_every": args.steps if args.saves else 10**9,
     }
-    overrides = [f"--config.{key}={value}" for key, value in settings.items()]
-    with tempfile.TemporaryDirectory() as workdir:
-        loaded = config.load(f"configs/cifar10_resnet.py:{DEPTH}", overrides)
-        train.train(loaded, Path(workdir), PausingDisplay(channel, args.steps))
+    return config.load(args.config, [f"--config.{key}={value}" for key, value in settings.items()])
 
 
 if __name__ == "__main__":
