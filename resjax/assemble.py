@@ -145,6 +145,11 @@ class Assembly:
         with section(prefix.rstrip(".") or "train"):
             trained = trained_modules(phase, anatomy)
             check_taught(phase, net)
+        with section("train"):
+            if self.loop.remat != "none" and not net.trunk.recomputable():
+                raise ValueError(
+                    f"remat is '{self.loop.remat}', but this model has no units to compute anew; use 'none'"
+                )
         net = net.clone(scanned=self._scanned(net, phase), remat=self.loop.remat)
         steps_per_epoch = self.examples / self.loop.batch_size
         with section(f"{prefix}schedule"):

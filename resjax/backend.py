@@ -54,11 +54,12 @@ def compiles_fast() -> Iterator[None]:
     """For programs that run once: XLA spends no time on making them fast."""
     import jax
 
+    before = jax.config.values["jax_disable_most_optimizations"]
     jax.config.update("jax_disable_most_optimizations", True)
     try:
         yield
     finally:
-        jax.config.update("jax_disable_most_optimizations", False)
+        jax.config.update("jax_disable_most_optimizations", before)
 
 
 def _processor() -> str:

@@ -69,6 +69,9 @@ class GoogLeNet(Trunk):
         found += [(f"inception{name}", partial(self._module, layers, name)) for name in WIDTHS]
         return [*found, (MAIN, partial(self._classify, layers))]
 
+    def recomputable(self) -> list[str]:
+        return [f"inception{name}" for name in WIDTHS]
+
     def _module(self, layers: BoundLayers, name: str, x: Array) -> Array:
         x = _halve(x) if name in POOL_BEFORE else x
         return Inception(WIDTHS[name], self.kernel5, layers, name=f"inception{name}")(x)

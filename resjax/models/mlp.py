@@ -34,6 +34,9 @@ class ResidualMLP(Trunk):
     def chains(self) -> list[tuple[str, ...]]:
         return [tuple(f"block{number}" for number in range(2, self.units + 1))]
 
+    def recomputable(self) -> list[str]:
+        return [f"block{number}" for number in range(1, self.units + 1)]
+
     def _stem(self, layers: BoundLayers, x: Float[Array, "b h w c"]) -> Float[Array, "b d"]:
         x = layers.dense(self.width)(name="stem_dense")(x.reshape(len(x), -1).astype(layers.dtype))
         return layers.activate("stem_norm", x) if self.order == "original" else x

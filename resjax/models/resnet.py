@@ -69,6 +69,10 @@ class ResNet(Trunk):
         numbered = enumerate(self.stage_sizes, 1)
         return [tuple(f"stage{stage}_block{n}" for n in range(2, size + 1)) for stage, size in numbered]
 
+    def recomputable(self) -> list[str]:
+        numbered = enumerate(self.stage_sizes, 1)
+        return [f"stage{stage}_block{n}" for stage, size in numbered for n in range(1, size + 1)]
+
     def _stem(self, layers: BoundLayers, x: Float[Array, "b h w c"]) -> Float[Array, "b i j d"]:
         x, width = x.astype(layers.dtype), self.stage_features[0]
         kernel, stride = (7, 2) if self.stem == "imagenet" else (3, 1)

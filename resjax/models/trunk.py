@@ -40,6 +40,10 @@ class Trunk(nn.Module):
         """-> names of parts that follow each other and differ in nothing but their arrays' values."""
         return []
 
+    def recomputable(self) -> list[str]:
+        """-> parts that are one module of their own name, without dropout: units."""
+        return []
+
     @nn.compact
     def __call__(
         self,
@@ -59,7 +63,7 @@ class Trunk(nn.Module):
           cut: endpoints where the gradient ends, so that what lies before is taught by the heads there alone.
           scanned: of `chains`, the stretches that are run as one part in a loop, so that it is compiled once.
             Their arrays are stacked under the first one's name, and there is only the last one's endpoint.
-          remat: what the backward pass computes anew, of parts that are modules of the same name: units.
+          remat: what the backward pass computes anew, of the parts that are `recomputable`.
 
         Raises:
           ValueError: there is no such endpoint, or `until` does not come behind `after`.
@@ -74,7 +78,7 @@ class Trunk(nn.Module):
                 continue
             chain = chains.get(name, (name,))
             inside, end = len(chain) - 1, chain[-1]
-            if inside or (remat != "none" and name in self.variables.get("params", {})):
+            if inside or (remat != "none" and name in self.recomputable()):
                 settings = {"train": train, "after": names[number - 1], "until": name}
                 endpoints[end] = self._run_chain(name, len(chain), x, remat, settings)
             else:
