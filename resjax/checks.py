@@ -27,3 +27,15 @@ def inside(**settings: float) -> None:
     for key, value in settings.items():
         if not 0 < value < 1:
             raise ValueError(f"{key} is {value}; it must be between 0 and 1")
+
+
+def probability(**settings: float) -> None:
+    for key, value in settings.items():
+        if not 0 <= value <= 1:
+            raise ValueError(f"{key} is {value}; it must be from 0 to 1")
+
+
+def finite(**settings: float) -> None:
+    for key, value in settings.items():
+        if not math.isfinite(value):
+            raise ValueError(f"{key} is {value}; it must be finite")

@@ -23,7 +23,7 @@ def get_config():
     config = ConfigDict()
     config.data = dict(name="digits", holdout=37)
     config.input = dict(pad=1, flip=True)
-    config.model = dict(name="cifar_resnet", depth=8, width=2)
+    config.model = dict(name="cifar_resnet", depth=8, width=2, survival=0.7)
     config.schedule = dict(name="cosine", unit="steps", length=400, learning_rate=0.05)
     config.train = dict(batch_size=50, log_every=7, checkpoint_every=11, eval_every=2, ema_decay=0.9)
     return config

@@ -22,6 +22,7 @@ NETS = [
     ("cifar_resnet", dict(depth=8, skip=False), ()),
     ("imagenet_resnet", dict(depth=18, width=8, shortcut="C"), HEADS),
     ("residual_mlp", dict(depth=6, width=8), HEADS),
+    ("cifar_resnet", dict(depth=8, order="relu_preactivation", gate="exclusive", survival=0.5), ()),
 ]
 
 

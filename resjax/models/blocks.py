@@ -1,10 +1,4 @@
-"""The residual unit, its two orders, and the shortcuts; a unit without a shortcut is the plain twin's.
-
-A unit's branch is a list of layers; the orders differ in where norm and ReLU stand around each layer:
-
-    original        layer - norm - relu - layer - norm - (+) - relu    He et al. 2015 (1512.03385), figure 2
-    preactivation   norm - relu - layer - norm - relu - layer - (+)    He et al. 2016 (1603.05027), figure 1
-"""
+"""The layers that all of a net's parts are made of: convolutions, dense layers, norms, in one precision."""
 
 import dataclasses
 from collections.abc import Callable
@@ -13,18 +7,16 @@ from typing import Any, Literal
 
 import flax.linen as nn
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array
 
 from resjax import checks
 from resjax.models.convolution import Conv
 from resjax.models.norm import BatchNormReLU
 
 Layer = Callable[..., nn.Module]  # takes `name`
-Order = Literal["original", "preactivation"]
 Init = Literal["he_fan_out", "he_fan_in", "glorot", "lecun"]
 NormKind = Literal["batch", "group", "none"]
 GROUP = 8  # channels that group norm takes together
-ShortcutOption = Literal["A", "B", "C"]
 Dtype = Literal["float32", "bfloat16"]
 
 _HE = partial(nn.initializers.variance_scaling, 2.0, distribution="normal")
@@ -44,7 +36,7 @@ class Layers:
 
     Attributes:
       init: of convolutions and inner dense layers.
-      norm: after (original order) or before (pre-activation) every layer.
+      norm: one for every layer; where it stands is the order of a net's units.
       norm_momentum: the running statistics keep this share of themselves at each step (Torch: 1 - momentum).
       dtype: of the computation; statistics of norms are float32 at least.
       param_dtype: of the stored parameters.
@@ -126,79 +118,3 @@ class BoundLayers(Layers):
                 f" choose a width that {GROUP} divides"
             )
         return nn.GroupNorm(None, GROUP, self.norm_epsilon, name=name, **self._types())(x)
-
-
-class PadShortcut(nn.Module):
-    """Option A: every `stride`-th pixel, zeros for the channels that the input lacks; no parameters."""
-
-    features: int
-    stride: int = 1
-
-    def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b i j d"]:
-        missing = self.features - x.shape[-1]
-        return jnp.pad(x[:, :: self.stride, :: self.stride], ((0, 0), (0, 0), (0, 0), (0, missing)))
-
-
-class ProjectionShortcut(nn.Module):
-    """Options B and C: a 1 x 1 convolution, with a norm behind it in the original order."""
-
-    features: int
-    layers: BoundLayers
-    stride: int = 1
-    normed: bool = True
-
-    @nn.compact
-    def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b i j d"]:
-        x = self.layers.conv(self.features, 1, self.stride)(name="conv")(x)
-        return self.layers.normalize("norm")(x) if self.normed else x
-
-
-class IdentityShortcut(nn.Module):
-    def __call__(self, x: Float[Array, "..."]) -> Float[Array, "..."]:
-        return x
-
-
-class OriginalUnit(nn.Module):
-    """relu(shortcut(x) + branch(x)), and without a shortcut relu(branch(x)).
-
-    Attributes:
-      branch: (name, layer) pairs; the layers' names end in their number.
-      shortcut: a module, or None for the plain twin.
-    """
-
-    branch: tuple[tuple[str, Layer], ...]
-    layers: BoundLayers
-    shortcut: nn.Module | None
-
-    @nn.compact
-    def __call__(self, x: Float[Array, "..."]) -> Float[Array, "..."]:
-        y = x
-        for number, (name, layer) in enumerate(self.branch, 1):
-            shortcut = self.shortcut if number == len(self.branch) else None
-            y = layer(name=name)(y)
-            y = self.layers.activate(f"norm{number}", y, None if shortcut is None else shortcut(x))
-        return y
-
-
-class PreactivationUnit(nn.Module):
-    """shortcut(x) + branch(x), where the branch begins with norm and ReLU.
-
-    Attributes:
-      shared: the first norm and ReLU serve the shortcut too. So it is in the first unit of a net, whose
-        input is the stem's, and wherever the shape changes (1603.05027, appendix, and its authors' code).
-    """
-
-    branch: tuple[tuple[str, Layer], ...]
-    layers: BoundLayers
-    shortcut: nn.Module | None
-    shared: bool = False
-
-    @nn.compact
-    def __call__(self, x: Float[Array, "..."]) -> Float[Array, "..."]:
-        y = x
-        for number, (name, layer) in enumerate(self.branch, 1):
-            y = self.layers.activate(f"norm{number}", y)
-            if number == 1 and self.shared:
-                x = y
-            y = layer(name=name)(y)
-        return y if self.shortcut is None else y + self.shortcut(x)

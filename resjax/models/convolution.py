@@ -3,15 +3,19 @@
 JAX writes a convolution's gradients as convolutions of permuted dimensions. XLA:CPU brings those into the
 order that its fast kernels take, but not inside a loop, where they are tens of times slower. Here
 the arrays are transposed instead, so that every convolution is in that order from the start; the results
-have the same bits. An accelerator's compiler knows the gradients by their form, so it is given JAX's own.
+have the same bits. And many features of a plane of four pixels or fewer, as deep nets have on small images,
+miss XLA:CPU's fast kernels altogether: there the convolution is a product of matrices, equal to rounding. An
+accelerator's compiler knows the gradients by their form, so it is given JAX's own.
 """
 
+import math
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
 import flax.linen as nn
 import jax
+import jax.numpy as jnp
 from jax import lax
 from jax.ad_checkpoint import checkpoint_name
 from jaxtyping import Array, Float
@@ -20,6 +24,7 @@ from resjax import backend
 
 ORDER = ("NHWC", "HWIO", "NHWC")
 SAVED = "convolution"  # what rematerialisation may keep, by this name
+FEW, MANY = 4, 64 * 128  # output pixels, and pairs of features: a product of matrices is several times faster
 Pair = tuple[int, int]
 Pads = tuple[Pair, Pair]
 
@@ -34,10 +39,37 @@ def convolve(
         if isinstance(padding, str):
             sides = [(size - 1) * by + 1 for size, by in zip(inputs.shape[1:3], dilation, strict=True)]
             padding = lax.padtype_to_pads(sides, kernel.shape[:2], strides, padding)
-        found = _convolve(inputs, kernel, tuple(strides), tuple(map(tuple, padding)), dilation)
+        pads: Any = tuple(map(tuple, padding))
+        if dilation == (1, 1) and _is_tiny(inputs, kernel, strides, pads):
+            found = _multiply(inputs, kernel, strides, pads)
+        else:
+            found = _convolve(inputs, kernel, tuple(strides), pads, dilation)
     else:
         found = lax.conv_general_dilated(inputs, kernel, strides, padding, **rest)
     return checkpoint_name(found, SAVED)
+
+
+def _outputs(x: Array, kernel: Array, strides: Pair, pads: Pads) -> Pair:
+    """-> height and width of what a convolution gives."""
+    high, wide = ((x.shape[1 + i] + sum(pads[i]) - kernel.shape[i]) // strides[i] + 1 for i in (0, 1))
+    return high, wide
+
+
+def _is_tiny(x: Array, kernel: Array, strides: Pair, pads: Pads) -> bool:
+    return math.prod(_outputs(x, kernel, strides, pads)) <= FEW and math.prod(kernel.shape[2:]) >= MANY
+
+
+def _multiply(x: Array, kernel: Array, strides: Pair, pads: Pads) -> Array:
+    """The convolution as one product: what each output pixel reads, side by side, times all weights."""
+    high, wide = _outputs(x, kernel, strides, pads)
+    padded = jnp.pad(x, ((0, 0), *pads, (0, 0)))
+    (down, right), (rows, columns) = strides, kernel.shape[:2]
+    read = [
+        padded[:, i : i + down * (high - 1) + 1 : down, j : j + right * (wide - 1) + 1 : right]
+        for i in range(rows)
+        for j in range(columns)
+    ]
+    return jnp.concatenate(read, -1) @ kernel.reshape(-1, kernel.shape[-1])
 
 
 def _conv(x: Array, kernel: Array, strides: Pair, pads: Pads, into: Pair, out: Pair = (1, 1)) -> Array:

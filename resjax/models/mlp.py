@@ -5,15 +5,10 @@ from functools import partial
 from jaxtyping import Array, Float
 
 from resjax import checks
-from resjax.models.blocks import (
-    BoundLayers,
-    IdentityShortcut,
-    Layers,
-    Order,
-    OriginalUnit,
-    PreactivationUnit,
-)
+from resjax.models.blocks import BoundLayers, Layers
+from resjax.models.shortcuts import IdentityShortcut
 from resjax.models.trunk import MAIN, Part, Trunk
+from resjax.models.units import UNITS, Order
 
 
 class ResidualMLP(Trunk):
@@ -39,18 +34,15 @@ class ResidualMLP(Trunk):
 
     def _stem(self, layers: BoundLayers, x: Float[Array, "b h w c"]) -> Float[Array, "b d"]:
         x = layers.dense(self.width)(name="stem_dense")(x.reshape(len(x), -1).astype(layers.dtype))
-        return layers.activate("stem_norm", x) if self.order == "original" else x
+        return UNITS[self.order].after_stem(layers, x)
 
     def _unit(self, layers: BoundLayers, first: bool, name: str, x: Array) -> Array:
         branch = tuple((f"dense{i}", layers.dense(self.width)) for i in (1, 2))
         shortcut = IdentityShortcut(parent=None) if self.skip else None
-        if self.order == "original":
-            return OriginalUnit(branch, layers, shortcut, name=name)(x)
-        return PreactivationUnit(branch, layers, shortcut, shared=first, name=name)(x)
+        return UNITS[self.order](branch, layers, shortcut, shared=first, name=name)(x)
 
     def _classify(self, layers: BoundLayers, x: Array) -> Array:
-        if self.order == "preactivation":
-            x = layers.activate("final_norm", x)
+        x = UNITS[self.order].before_classifier(layers, x)
         return layers.classifier(self.classes)(name="classifier")(x)
 
 

@@ -16,6 +16,7 @@ from typing import Any
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 from jaxtyping import Array, Float
 
@@ -91,6 +92,11 @@ def _spread(channels: Array, like: Array) -> Array:
     return channels.reshape((1,) * (like.ndim - 1) + (-1,))
 
 
+def _filled(key: Array | None, value: float, shape: tuple[int, ...], dtype: Any) -> Array:
+    """By NumPy: JAX would compile a program for each shape."""
+    return jnp.asarray(np.full(shape, value, dtype))
+
+
 class BatchNormReLU(nn.Module):
     """relu(norm(x) + add); parameters and running statistics are those of `nn.BatchNorm`.
 
@@ -108,10 +114,13 @@ class BatchNormReLU(nn.Module):
     def __call__(self, x: Float[Array, "*b c"], add: Float[Array, "*b c"] | None = None) -> Array:
         features, x = x.shape[-1:], x.astype(self.dtype)
         wide = _wide(self.dtype)
-        scale = self.param("scale", nn.initializers.ones, features, self.param_dtype).astype(wide)
-        bias = self.param("bias", nn.initializers.zeros, features, self.param_dtype).astype(wide)
-        mean = self.variable("batch_stats", "mean", jnp.zeros, features, jnp.float32)
-        variance = self.variable("batch_stats", "var", jnp.ones, features, jnp.float32)
+        scale = self.param("scale", _filled, 1, features, self.param_dtype)
+        bias = self.param("bias", _filled, 0, features, self.param_dtype)
+        mean = self.variable("batch_stats", "mean", _filled, None, 0, features, jnp.float32)
+        variance = self.variable("batch_stats", "var", _filled, None, 1, features, jnp.float32)
+        if self.is_initializing():  # only the shape of what follows is of use, and eager steps take time
+            return nn.relu(x)
+        scale, bias = scale.astype(wide), bias.astype(wide)
         if not self.train:
             factor = scale * lax.rsqrt(variance.value + self.epsilon)
             return affine_relu(x, factor, bias - mean.value * factor, add)

@@ -10,19 +10,17 @@ import flax.linen as nn
 from jaxtyping import Array, Float
 
 from resjax import checks
-from resjax.models.blocks import (
-    BoundLayers,
+from resjax.models.blocks import BoundLayers, Layer, Layers
+from resjax.models.shortcuts import (
+    Gate,
     IdentityShortcut,
-    Layer,
-    Layers,
-    Order,
-    OriginalUnit,
+    Mixing,
     PadShortcut,
-    PreactivationUnit,
     ProjectionShortcut,
     ShortcutOption,
 )
 from resjax.models.trunk import MAIN, Part, Trunk
+from resjax.models.units import UNITS, Order
 
 Stem = Literal["cifar", "imagenet"]
 IMAGENET_STAGES = {
@@ -44,6 +42,7 @@ class ResNet(Trunk):
       stride_in: the convolution of a bottleneck that has the stride: `3x3` (fb.resnet.torch, torchvision)
         or the first `1x1` (He et al.).
       skip: False builds the plain twin, the same net without shortcuts.
+      mixing: how shortcut and branch are put together.
     """
 
     stage_sizes: tuple[int, ...]
@@ -54,6 +53,7 @@ class ResNet(Trunk):
     shortcut: str
     skip: bool
     stem: str
+    mixing: Mixing = Mixing()
 
     def parts(self, layers: BoundLayers) -> list[tuple[str, Part]]:
         found: list[tuple[str, Part]] = [("stem", partial(self._stem, layers))]
@@ -61,11 +61,17 @@ class ResNet(Trunk):
             for number in range(1, size + 1):
                 name = f"stage{stage}_block{number}"
                 stride = 2 if stage > 1 and number == 1 else 1
-                found.append((name, partial(self._unit, layers, features, stride, number == 1, name)))
+                survival = self.mixing.survival_of(
+                    len(found), sum(self.stage_sizes)
+                )  # the stem is in `found`
+                unit = partial(self._unit, layers, features, stride, number == 1, survival, name)
+                found.append((name, unit))
         return [*found, (MAIN, partial(self._classify, layers))]
 
     def chains(self) -> list[tuple[str, ...]]:
-        """The units behind each stage's first one."""
+        """The units behind each stage's first one; random ones differ in what they draw."""
+        if self.mixing.random:
+            return []
         numbered = enumerate(self.stage_sizes, 1)
         return [tuple(f"stage{stage}_block{n}" for n in range(2, size + 1)) for stage, size in numbered]
 
@@ -77,25 +83,29 @@ class ResNet(Trunk):
         x, width = x.astype(layers.dtype), self.stage_features[0]
         kernel, stride = (7, 2) if self.stem == "imagenet" else (3, 1)
         x = layers.conv(width, kernel, stride)(name="stem_conv")(x)
-        if self.order == "original":
-            x = layers.activate("stem_norm", x)
+        x = UNITS[self.order].after_stem(layers, x)
         if self.stem == "imagenet":
             padding: Any = ((1, 1), (1, 1))  # Flax types it as a str, but takes both
             x = nn.max_pool(x, (3, 3), (2, 2), padding)
         return x
 
     def _unit(
-        self, layers: BoundLayers, features: int, stride: int, first: bool, name: str, x: Array
+        self,
+        layers: BoundLayers,
+        features: int,
+        stride: int,
+        first: bool,
+        survival: float,
+        name: str,
+        x: Array,
     ) -> Array:
         branch, out = self._branch(features, stride, layers)
         shortcut = self._shortcut(x.shape[-1], out, stride, layers) if self.skip else None
-        if self.order == "original":
-            return OriginalUnit(branch, layers, shortcut, name=name)(x)
-        return PreactivationUnit(branch, layers, shortcut, shared=first, name=name)(x)
+        mix = self.mixing.bind(layers, stride) if self.skip else None
+        return UNITS[self.order](branch, layers, shortcut, first, mix, survival, name=name)(x)
 
     def _classify(self, layers: BoundLayers, x: Float[Array, "b h w c"]) -> Float[Array, "b k"]:
-        if self.order == "preactivation":
-            x = layers.activate("final_norm", x)
+        x = UNITS[self.order].before_classifier(layers, x)
         return layers.classifier(self.classes)(name="classifier")(x.mean((1, 2)))
 
     def _branch(
@@ -116,8 +126,7 @@ class ResNet(Trunk):
         """
         changes = stride > 1 or features_in != features
         if self.shortcut == "C" or (self.shortcut == "B" and changes):
-            normed = self.order == "original"
-            return ProjectionShortcut(features, layers, stride, normed, parent=None)
+            return ProjectionShortcut(features, layers, stride, UNITS[self.order].normed, parent=None)
         return PadShortcut(features, stride, parent=None) if changes else IdentityShortcut(parent=None)
 
 
@@ -134,13 +143,25 @@ def cifar_resnet(
     width: int = 16,
     stride_in: Literal["3x3", "1x1"] = "1x1",
     stem: Stem = "cifar",
+    shortcut_scale: float = 1.0,
+    branch_scale: float = 1.0,
+    gate: Gate = "none",
+    gate_bias: float = 0.0,
+    shortcut_dropout: float = 0.0,
+    survival: float = 1.0,
 ) -> ResNet:
     """Three stages at widths w, 2w, 4w: depth 6n + 2 of basic units, 9n + 2 of bottlenecks.
 
     He et al. 2015, section 4.2, and He et al. 2016, appendix (bottleneck: 164 and 1001 layers).
 
+    Args:
+      shortcut_scale, branch_scale, gate, gate_bias, shortcut_dropout: those of `Mixing`; He et al. 2016,
+        table 1.
+      survival: that of the last unit's branch in a step of training; it falls evenly from 1 at the stem.
+        Stochastic depth of Huang et al. 2016 (1603.09382) has 0.5.
+
     Raises:
-      ValueError: a depth that is not of the form, or a width below 1.
+      ValueError: a depth that is not of the form, a width below 1, or shortcuts that cannot be so.
     """
     per_unit = 6 if block == "basic" else 9
     n = max(1, round((depth - 2) / per_unit))
@@ -148,9 +169,15 @@ def cifar_resnet(
         near = f"{per_unit * n + 2}" if depth < 2 else f"{per_unit * n + 2} or {per_unit * (n + 1) + 2}"
         raise ValueError(f"depth is {depth}; {block} units need {per_unit}n + 2, such as {near}")
     checks.at_least(1, width=width)
+    mixing = Mixing(
+        shortcut_scale=shortcut_scale, branch_scale=branch_scale, gate=gate, gate_bias=gate_bias,
+        shortcut_dropout=shortcut_dropout, survival=survival,
+    )  # fmt: skip
+    if not skip:
+        mixing.check_plain()
     return ResNet(
         classes, layers, (n, n, n), (width, 2 * width, 4 * width), block, stride_in, order, shortcut, skip,
-        stem,
+        stem, mixing,
     )  # fmt: skip
 
 

@@ -1,7 +1,7 @@
 """What every net of the bench is: a chain of named parts, which can be run from any of them to any other."""
 
 from collections.abc import Callable, Collection
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import flax.linen as nn
 import jax
@@ -37,11 +37,11 @@ class Trunk(nn.Module):
         raise NotImplementedError
 
     def chains(self) -> list[tuple[str, ...]]:
-        """-> names of parts that follow each other and differ in nothing but their arrays' values."""
+        """-> names of parts that follow each other, draw nothing and differ in their arrays' values only."""
         return []
 
     def recomputable(self) -> list[str]:
-        """-> parts that are one module of their own name, without dropout: units."""
+        """-> parts that are one module of their own name: units."""
         return []
 
     @nn.compact
@@ -90,11 +90,11 @@ class Trunk(nn.Module):
         """-> the output of a unit whose arrays lie under its name, or of a loop over units like it."""
         own = {kind: tree[name] for kind, tree in self.variables.items() if name in tree}
         mutable = [kind for kind in own if self.is_mutable_collection(kind)]
-        alone = self.clone(parent=None)
+        alone, scope = self.clone(parent=None), cast(Any, self.scope)  # whose names the keys are made of
 
         def run(x: Array, arrays: dict[str, Any]) -> tuple[Array, dict[str, Any]]:
             given = {kind: {name: tree} for kind, tree in arrays.items()}
-            found: Any = alone.apply(given, x, mutable=mutable, **settings)
+            found: Any = alone.apply(given, x, mutable=mutable, rngs=dict(scope.rngs), **settings)
             return found[0][name], {kind: tree[name] for kind, tree in found[1].items()}
 
         if remat != "none":

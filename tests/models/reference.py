@@ -1,6 +1,7 @@
 """The arithmetic of units in float64 NumPy, sharing no code with the package, and values to put in."""
 
 import dataclasses
+import itertools
 from typing import Any
 
 import jax
@@ -8,10 +9,26 @@ import jax.numpy as jnp
 import numpy as np
 from scipy.signal import correlate
 
+# He et al. 2016 (1603.05027), figure 4: what comes first; every layer but the last, and what follows it; the
+# last. L: layer, N: norm, R: ReLU, +: the shortcut is added.
+ORDERS = {
+    "original": ("", "LNR", "LN+R"),
+    "norm_after_addition": ("", "LNR", "L+NR"),
+    "relu_before_addition": ("", "LNR", "LNR+"),
+    "relu_preactivation": ("R", "LNR", "LN+"),
+    "preactivation": ("NR", "LNR", "L+"),
+}
+
 
 @dataclasses.dataclass
 class Reference:
-    """The arithmetic of one unit; with `momentum` it trains, and `running` receives the new statistics."""
+    """The arithmetic of one unit; with `momentum` it trains, and `running` receives the new statistics.
+
+    Attributes:
+      shared: what comes first serves the shortcut too.
+      scales: of shortcut and branch.
+      gated: the shortcut, or shortcut and branch, by the parameters in `mix`.
+    """
 
     variables: Any
     order: str
@@ -19,28 +36,43 @@ class Reference:
     shortcut: str
     momentum: float | None = None
     shared: bool = False
+    scales: tuple[float, float] = (1.0, 1.0)
+    gated: str = "none"
     running: dict[tuple[str, ...], np.ndarray] = dataclasses.field(default_factory=dict)
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
         params = self.variables["params"]
-        names = sorted(name for name in params if name.startswith(("conv", "dense")))
+        names = iter(sorted(name for name in params if name.startswith(("conv", "dense"))))
+        strides, norms = iter(self.strides), itertools.count(1)
+        begin, inner, last = ORDERS[self.order]
         y = x
-        for number, (name, stride) in enumerate(zip(names, self.strides, strict=True), 1):
-            if self.order == "preactivation":
-                y = np.maximum(self.norm(y, f"norm{number}"), 0)
-                x = y if number == 1 and self.shared else x
-                y = layer(y, params[name]["kernel"], stride)
-            else:
-                y = self.norm(layer(y, params[name]["kernel"], stride), f"norm{number}")
-                y = np.maximum(y, 0) if number < len(names) else y
-        y = y + self.along(x, y.shape[-1])
-        return np.maximum(y, 0) if self.order == "original" else y
+        for step in f"{begin}|{inner * (len(self.strides) - 1)}{last}":
+            if step == "L":
+                y = layer(y, params[next(names)]["kernel"], next(strides))
+            elif step == "N":
+                y = self.norm(y, f"norm{next(norms)}")
+            elif step == "R":
+                y = np.maximum(y, 0)
+            elif step == "+":
+                y = self.join(x, y)
+            elif self.shared:
+                x = y
+        return y
+
+    def join(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        along = self.along(x, y.shape[-1])
+        if self.gated != "none":
+            conv = self.variables["params"]["mix"]["conv"]
+            gate = 1 / (1 + np.exp(-layer(x, conv["kernel"], max(self.strides)) - conv["bias"]))
+            along, y = (1 - gate) * along, y * gate if self.gated == "exclusive" else y
+        return self.scales[0] * along + self.scales[1] * y
 
     def along(self, x: np.ndarray, features: int) -> np.ndarray | float:
         stride = max(self.strides)
         if self.shortcut == "projection":
             projected = layer(x, self.variables["params"]["shortcut"]["conv"]["kernel"], stride)
-            return self.norm(projected, "shortcut", "norm") if self.order == "original" else projected
+            normed = "N+" in ORDERS[self.order][2] or "NR+" in ORDERS[self.order][2]
+            return self.norm(projected, "shortcut", "norm") if normed else projected
         if self.shortcut == "pad":
             thinned = x[:, ::stride, ::stride]
             missing = np.zeros((*thinned.shape[:-1], features - x.shape[-1]))

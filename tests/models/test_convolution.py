@@ -26,6 +26,15 @@ CASES = [
     (4, 5, (5, 3), (2, 1), ((3, 2), (1, 1)), (3, 2)),
     (6, 6, (2, 2), (3, 3), ((0, 0), (0, 0)), (1, 1)),  # rows and columns that no window reaches
 ]
+# height, width, kernel, stride, padding: at most four pixels come out
+TINY = [
+    (1, 1, (3, 3), (1, 1), ((1, 1), (1, 1))),
+    (2, 2, (3, 3), (1, 1), ((1, 1), (1, 1))),
+    (4, 4, (3, 3), (2, 2), ((1, 1), (1, 1))),
+    (4, 3, (3, 2), (2, 2), ((0, 1), (1, 0))),
+    (3, 5, (3, 3), (2, 3), "VALID"),
+    (3, 3, (1, 1), (2, 2), "SAME"),
+]
 
 
 def value_and_gradients(layer: Any, variables: Any, x: Array) -> tuple[Array, Any, Array]:
@@ -39,7 +48,7 @@ def value_and_gradients(layer: Any, variables: Any, x: Array) -> tuple[Array, An
     return y, *gradients
 
 
-def assert_same(layer: Any, reference: Any, x: Array) -> None:
+def assert_same(layer: Any, reference: Any, x: Array, bound: float = 2e-6) -> None:
     """To float32's rounding, relative to the largest element."""
     variables = reference.init(jax.random.key(1), x)
     found = jax.tree.leaves(value_and_gradients(layer, variables, x))
@@ -47,7 +56,7 @@ def assert_same(layer: Any, reference: Any, x: Array) -> None:
     assert len(found) == len(expected) == 4  # output, bias, kernel, input
     for mine, theirs in zip(found, expected, strict=True):
         assert mine.shape == theirs.shape
-        assert jnp.abs(mine - theirs).max() <= 2e-6 * jnp.abs(theirs).max()
+        assert jnp.abs(mine - theirs).max() <= bound * jnp.abs(theirs).max()
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
@@ -56,6 +65,24 @@ def test_values_and_gradients_are_those_of_jax(case: tuple[Any, ...]) -> None:
     x = jax.random.normal(jax.random.key(0), (4, height, width, 3))
     settings = {"strides": strides, "padding": padding, "input_dilation": dilation}
     assert_same(Conv(5, kernel, **settings), nn.Conv(5, kernel, **settings), x)
+
+
+@pytest.mark.parametrize("case", TINY, ids=str)
+def test_many_features_of_few_pixels_are_multiplied(case: tuple[Any, ...]) -> None:
+    height, width, kernel, strides, padding = case
+    x = jax.random.normal(jax.random.key(0), (4, height, width, 128))
+    layer, reference = (of(64, kernel, strides=strides, padding=padding) for of in (Conv, nn.Conv))
+    assert_same(layer, reference, x, bound=1e-5)
+    assert not convolutions(layer, x)
+    assert convolutions(layer, jnp.zeros((4, 8, 8, 128)))
+    assert convolutions(layer, jnp.zeros((4, height, width, 16)))
+
+
+def convolutions(layer: Any, x: Array) -> list[str]:
+    """-> those of the program of output and gradients."""
+    variables = layer.init(jax.random.key(1), x)
+    traced = jax.make_jaxpr(partial(value_and_gradients, layer))(variables, x)
+    return re.findall("conv_general_dilated", str(traced))
 
 
 @pytest.mark.parametrize("strides", [(1, 1), (2, 2), (3, 2), (4, 5)])

@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from typing import Any
+from typing import Any, get_args
 
 import jax
 import jax.numpy as jnp
@@ -12,12 +12,14 @@ from resjax.anatomy import summarize
 from resjax.models import MODELS
 from resjax.models.blocks import Layers
 from resjax.models.heads import Net
+from resjax.models.units import Order
 
 CIFAR, IMAGENET = (32, 32, 3), (224, 224, 3)
 # He et al. 2015 (1512.03385), option A: 0.27M to 19.4M, the first five as fb.resnet.torch's models count.
 CIFAR_COUNTS = {20: 269_722, 32: 464_154, 44: 658_586, 56: 853_018, 110: 1_727_962, 1202: 19_421_274}
 # torchvision's resnet18 to resnet152.
 IMAGENET_COUNTS = {18: 11_689_512, 34: 21_797_672, 50: 25_557_032, 101: 44_549_160, 152: 60_192_808}
+ORDERS = get_args(Order)
 V2: dict[str, Any] = dict(
     block="bottleneck", order="preactivation", shortcut="B"
 )  # He et al. 2016 (1603.05027)
@@ -55,6 +57,18 @@ GOLDEN = [
     cifar(269_722, depth=20, order="preactivation"),
     cifar(269_722 + 5_850, classes=100, depth=20),  # 90 more classes, each 64 weights and a bias
     cifar(1_727_962 + 5_850, classes=100, depth=110),
+    # He et al. 2016, table 2: the orders only move norms, but where one stands before the addition, the
+    # projections have one too, 2 * (64 + 128 + 256) more.
+    *(cifar(1_727_962, depth=110, order=order) for order in ORDERS),
+    cifar(1_703_258, depth=164, **{**V2, "order": "norm_after_addition"}),
+    *(cifar(1_703_258 + 896, depth=164, **{**V2, "order": order}) for order in ORDERS[:1] + ORDERS[2:4]),
+    # Table 1: gates of 1 x 1 convolutions with bias, in 18 units of each stage: 18 * 272; 544 + 17 * 1,056;
+    # 2,112 + 17 * 4,160. Projections have the scale and shift of a norm, not a bias: 18 * 112 more.
+    *(cifar(1_727_962 + 96_224, depth=110, gate=gate) for gate in ("exclusive", "shortcut")),
+    cifar(1_727_962 + 96_224 + 2_016, depth=110, shortcut="C"),
+    cifar(1_727_962, depth=110, shortcut_scale=0.5, branch_scale=0.5),
+    cifar(1_727_962, depth=110, shortcut_dropout=0.5),
+    cifar(1_727_962, depth=110, survival=0.5),
     cifar(1_703_258, depth=164, **V2),
     cifar(1_726_388, classes=100, depth=164, **V2),
     cifar(10_327_706, depth=1001, **V2),

@@ -1,6 +1,6 @@
 """Whole nets: how units are strung together, plain twins, precision."""
 
-from typing import Any
+from typing import Any, get_args
 
 import jax
 import jax.numpy as jnp
@@ -11,9 +11,10 @@ from reference import Reference, assert_close, layer, random_like, wide
 from resjax.models import MODELS, forms
 from resjax.models.blocks import Layers
 from resjax.models.heads import Head, attach
+from resjax.models.units import Order
 
 KEY = jax.random.key(5, impl="rbg")  # threefry takes seconds to compile on the CPU
-ORDERS = ("original", "preactivation")
+ORDERS = get_args(Order)
 PRE: dict[str, Any] = dict(order="preactivation")
 BOTTLENECK: dict[str, Any] = dict(block="bottleneck", width=2)
 TWINS = [
@@ -31,9 +32,14 @@ WIRED = [
     ("cifar_resnet", dict(depth=11, shortcut="A", stride_in="1x1", **BOTTLENECK, **PRE)),
     ("cifar_resnet", dict(depth=20, shortcut="B", stride_in="3x3", **BOTTLENECK, **PRE)),
     ("cifar_resnet", dict(depth=11, shortcut="B", stride_in="1x1", **BOTTLENECK)),
+    ("cifar_resnet", dict(depth=20, shortcut="B", order="norm_after_addition", **BOTTLENECK)),
+    ("cifar_resnet", dict(depth=8, width=2, shortcut="C", order="relu_before_addition")),
+    ("cifar_resnet", dict(depth=20, shortcut="B", order="relu_preactivation", **BOTTLENECK)),
+    ("cifar_resnet", dict(depth=8, width=2, skip=False, order="relu_preactivation")),
     ("residual_mlp", dict(depth=6, width=5)),
     ("residual_mlp", dict(depth=6, width=5, **PRE)),
     ("residual_mlp", dict(depth=6, width=5, skip=False)),
+    ("residual_mlp", dict(depth=8, width=5, order="relu_preactivation")),
 ]
 
 
@@ -95,6 +101,7 @@ def test_each_unit_of_a_net_makes_its_endpoint_of_the_one_before(name: str, sett
         before = got
     if order == "preactivation":
         before = np.maximum(Reference(exact, order, (), "none").norm(before, "final_norm"), 0)
+    before = np.maximum(before, 0) if order == "relu_preactivation" else before
     pooled = before.mean((1, 2)) if before.ndim == 4 else before
     last = exact["params"]["classifier"]
     assert_close(logits, pooled @ last["kernel"] + last["bias"])
@@ -102,14 +109,14 @@ def test_each_unit_of_a_net_makes_its_endpoint_of_the_one_before(name: str, sett
 
 @pytest.mark.parametrize("order", ORDERS)
 @pytest.mark.parametrize("name", ["cifar_resnet", "residual_mlp"])
-def test_the_stem_is_one_layer_and_its_norm_only_in_the_original_order(name: str, order: str) -> None:
+def test_the_stem_is_one_layer_with_a_norm_unless_the_units_begin_with_one(name: str, order: str) -> None:
     net, variables = drawn(name, order=order, depth=8, width=3)
     x, exact = images(), wide(variables)
     kernel = next(
         exact["params"][key]["kernel"] for key in ("stem_conv", "stem_dense") if key in exact["params"]
     )
     expected = layer(wide(x) if kernel.ndim == 4 else wide(x).reshape(2, -1), kernel, 1)
-    if order == "original":
+    if order != "preactivation":
         expected = np.maximum(Reference(exact, order, (), "none").norm(expected, "stem_norm"), 0)
     assert_close(stem(net, variables), expected)
 

@@ -16,12 +16,14 @@ from reference import random_like, wide
 
 from resjax import stacking
 from resjax.models import MODELS
-from resjax.models.blocks import Layers, OriginalUnit, PreactivationUnit
+from resjax.models.blocks import Layers
 from resjax.models.forms import FORMS
 from resjax.models.heads import Head, Net, attach
 from resjax.models.mlp import ResidualMLP
 from resjax.models.resnet import ResNet
+from resjax.models.shortcuts import Mixing
 from resjax.models.trunk import Remat, Trunk
+from resjax.models.units import Unit
 
 IMAGES = np.random.default_rng(3).normal(size=(8, 8, 8, 1))
 WIDE: Any = Layers(dtype="float64")  # pyright: ignore[reportArgumentType]: no key of a config allows it
@@ -135,6 +137,7 @@ NETS = {
     "basic": resnet(4),
     "plain": resnet(4, order="preactivation", skip=False),
     "bottleneck": bottlenecks(3),
+    "gated": resnet(3, order="norm_after_addition").clone(mixing=Mixing(gate="exclusive", gate_bias=-1.0)),
 }
 
 
@@ -203,7 +206,7 @@ def traced(net: Net) -> tuple[int, int]:
     calls = []
 
     def watch(call: Callable[..., Any], args: Any, kwargs: Any, context: Any) -> Any:
-        if isinstance(context.module, OriginalUnit | PreactivationUnit):
+        if isinstance(context.module, Unit):
             calls.append(context.module.name)
         return call(*args, **kwargs)
 
