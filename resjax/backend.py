@@ -34,13 +34,17 @@ M_TRIM_THRESHOLD, M_MMAP_MAX, M_ARENA_MAX = -1, -4, -8  # glibc's malloc.h
 ACCELERATORS = ("/dev/nvidia0", "/dev/kfd", "/dev/accel0", "/dev/vfio/0")  # NVIDIA, AMD, TPU, TPU
 
 
+def caches() -> Path:
+    """-> the folder of what is kept to save time: compiled programs, decoded images."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "resjax"
+
+
 def configure() -> None:
-    caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "resjax"
-    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(caches / f"xla-{_processor()}"))
+    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(caches() / f"xla-{_processor()}"))
     os.environ.setdefault("JAX_COMPILATION_CACHE_MAX_SIZE", str(2 * 2**30))
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.1")
     if tunes_cpu() and _cpu_only():
-        _choose_kernels(caches)
+        _choose_kernels(caches())
         _keep_freed_memory()
 
 
@@ -77,9 +81,9 @@ def _cpu_only() -> bool:
     return platforms == "cpu" or not (platforms or any(map(os.path.exists, ACCELERATORS)))
 
 
-def _choose_kernels(caches: Path) -> None:
+def _choose_kernels(folder: Path) -> None:
     given, jaxlib = os.environ.get("XLA_FLAGS", ""), metadata.version("jaxlib")
-    if "ynn" not in given and (jaxlib in YNN_JAXLIB or _accepts(jaxlib, YNN_FLAG, caches / f"ynn-{jaxlib}")):
+    if "ynn" not in given and (jaxlib in YNN_JAXLIB or _accepts(jaxlib, YNN_FLAG, folder / f"ynn-{jaxlib}")):
         os.environ["XLA_FLAGS"] = f"{given} {YNN_FLAG}".strip()
 
 

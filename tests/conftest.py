@@ -1,12 +1,17 @@
 """Strict switches for all tests, and the small things that many of them need."""
 
+import atexit
 import os
+import shutil
+import tempfile
 
 # Before JAX starts: two CPU devices show whatever takes the device count for one; no shared cache.
 os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=2"
 os.environ["JAX_PLATFORMS"] = "cpu"
 os.environ["JAX_ENABLE_COMPILATION_CACHE"] = "false"
 os.environ["TQDM_DISABLE"] = "1"
+os.environ["XDG_CACHE_HOME"] = _CACHE = tempfile.mkdtemp(prefix="resjax-")
+atexit.register(shutil.rmtree, _CACHE, ignore_errors=True)
 
 from resjax import backend
 

@@ -1,9 +1,11 @@
 """tensorflow-datasets directories: read array_record files without TensorFlow; prepare them with it."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from resjax.data import decoded
 from resjax.data.split import Split
 from resjax.errors import UserError
 
@@ -51,8 +53,12 @@ def read(name: str, directory: str, image_size: int) -> tuple[Split, Split, int]
             f"tfds:{name} at {shape} is {size / 2**30:.0f} GiB; sets are held in memory whole, up to"
             f" {LARGEST // 2**30} GiB: choose a smaller config.data.image_size"
         )
-    train_split, test_split = (_split(builder, split, image, label, shape) for split in ("train", test))
-    return train_split, test_split, builder.info.features[label].num_classes
+
+    def split(name: str) -> Split:
+        place = Path(builder.data_dir)
+        return decoded.kept(place, (name, shape), lambda: _split(builder, name, image, label, shape))
+
+    return split("train"), split(test), builder.info.features[label].num_classes
 
 
 def prepare(name: str, directory: str, *, overwrite: bool) -> str:
