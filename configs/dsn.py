@@ -3,6 +3,7 @@
     resjax train --config configs/dsn.py --workdir runs/dsn                  the paper's objective
     resjax train --config configs/dsn.py:released --workdir runs/released    what its released code does
     resjax train --config configs/dsn.py:mnist --workdir runs/dsn_mnist
+    resjax train --config configs/dsn.py:paper,alone --workdir runs/nin      the same without companions
 
 Published test error: CIFAR-10 without augmentation 9.78 % (arXiv; 9.69 AISTATS), with it 8.22 (7.97), beside
 Network in Network's own 10.41 and 8.81, whose images were also whitened; MNIST 0.39, the same net
@@ -43,34 +44,35 @@ COMPANIONS = dict(form="flattened_linear", loss=HINGE, rate=0.001)
 OBJECTIVE = dict(weight=1.0, schedule="dsn", gamma=1.0, penalty=2.5e-4)  # alpha, its fading, the threshold
 
 
-def get_config(name: str = "paper") -> ConfigDict:
-    if name not in RECIPES:
-        raise ValueError(f"there is no recipe '{name}'; recipes are {', '.join(RECIPES)}")
-    return RECIPES[name]()
+def get_config(arg: str = "paper") -> ConfigDict:
+    name, _, rest = arg.partition(",")
+    if name not in RECIPES or rest not in ("", "alone"):
+        raise ValueError(f"there is no recipe '{arg}'; recipes are {', '.join(RECIPES)}, each or NAME,alone")
+    return RECIPES[name](nobody if rest else companions)
 
 
-def paper():
+def paper(attached):
     config = base("tfds:cifar10", "cifar")
-    config.heads = companions(**OBJECTIVE)
+    config.heads = attached(**OBJECTIVE)
     config.schedule = dict(
         name="step", unit="steps", length=200_000, drops=(170_000,), factor=0.004, learning_rate=0.025
     )
     return config
 
 
-def released():
+def released(attached):
     config = base("tfds:cifar10", "cifar")
     config.phases = (
-        dict(name="companions", heads=companions(weight=1.0), schedule=steps(50_000, 0.025)),
+        dict(name="companions", heads=attached(weight=1.0), schedule=steps(50_000, 0.025)),
         dict(name="alone", schedule=steps(120_000, 0.025)),
     )
     config.schedule = steps(30_000, 1e-4)
     return config
 
 
-def mnist():
+def mnist(attached):
     config = base("tfds:mnist", "mnist")
-    config.heads = companions(**OBJECTIVE)
+    config.heads = attached(**OBJECTIVE)
     config.schedule = dict(name="step", length=40, drops=(30,), factor=0.1, learning_rate=0.025)
     return config
 
@@ -90,6 +92,10 @@ def companions(**settings):
         dict(name=f"at_conv{number}", endpoint=f"conv{number}", **COMPANIONS, **settings)
         for number in (1, 2, 3)
     )
+
+
+def nobody(**settings):
+    return ()
 
 
 def steps(length, rate):

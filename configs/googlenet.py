@@ -3,8 +3,7 @@
     resjax show  --config configs/googlenet.py                       ImageNet; needs no data
     resjax train --config configs/googlenet.py --workdir runs/g80 --config.data.image_size=80
     resjax train --config configs/googlenet.py:cifar --workdir runs/gc
-    resjax train --config configs/googlenet.py:cifar --workdir runs/gc0 --config.heads[0].weight=0.0
-        --config.heads[1].weight=0.0
+    resjax train --config configs/googlenet.py:cifar,alone --workdir runs/gc0      without heads
 
 Published top-5 error on ImageNet: 10.07 % with one crop, 9.15 with 10, 7.89 with 144, one net. The paper
 compares no net without heads; BVLC's retrained net has 31.3 % top-1 and 11.1 % top-5 error, centre crop.
@@ -34,10 +33,13 @@ Not yet run at full length here.
 from ml_collections import ConfigDict
 
 
-def get_config(name: str = "imagenet") -> ConfigDict:
-    if name not in RECIPES:
-        raise ValueError(f"there is no recipe '{name}'; recipes are {', '.join(RECIPES)}")
-    return RECIPES[name]()
+def get_config(arg: str = "imagenet") -> ConfigDict:
+    name, _, rest = arg.partition(",")
+    if name not in RECIPES or rest not in ("", "alone"):
+        raise ValueError(f"there is no recipe '{arg}'; recipes are {', '.join(RECIPES)}, each or NAME,alone")
+    config = RECIPES[name]()
+    config.heads = () if rest else config.heads
+    return config
 
 
 def imagenet():

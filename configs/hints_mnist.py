@@ -3,6 +3,8 @@
     resjax train --config configs/mnist_resnet.py --workdir runs/teacher --config.model.width=32
     resjax train --config configs/hints_mnist.py --workdir runs/student
     resjax train --config configs/hints_mnist.py:32 --workdir runs/student32p --config.model.skip=False
+    resjax train --config configs/hints_mnist.py:20,outputs --workdir runs/distilled     without hints
+    resjax train --config configs/hints_mnist.py:20,labels --workdir runs/labels         without a teacher
 
 First the teacher, 8 layers and 32 wide, then a student of 20 layers (or the depth given) and 5 wide. The
 phase `hint` trains the student up to its middle block: a convolution of what that puts out is to give the
@@ -30,16 +32,23 @@ Not yet run at full length here.
 
 from ml_collections import ConfigDict
 
+TAUGHT = ("outputs", "labels")  # by what else than hints, outputs and labels
 
-def get_config(depth: str = "20") -> ConfigDict:
+
+def get_config(arg: str = "20") -> ConfigDict:
+    depth, _, taught = arg.partition(",")
+    if not depth.isdigit() or taught not in ("", *TAUGHT):
+        raise ValueError(f"'{arg}' is not a depth, alone or with one of {', '.join(TAUGHT)}")
     config = ConfigDict()
     config.data = dict(name="tfds:mnist")
     config.input = dict(normalize="channel_mean_std", pad=2)
     config.model = dict(name="cifar_resnet", depth=int(depth), width=5, skip=True)
-    config.teacher = dict(run="runs/teacher")
     config.optim = dict(name="sgd", momentum=0.9, nesterov=True, weight_decay=5e-4)
-    config.phases = (hint(f"stage2_block{middle(int(depth))}"),)
-    config.heads = (softened_outputs(),)
+    if taught != "labels":
+        config.teacher = dict(run="runs/teacher")
+        config.heads = (softened_outputs(),)
+    if not taught:
+        config.phases = (hint(f"stage2_block{middle(int(depth))}"),)
     config.schedule = dict(name="one_cycle", length=3, learning_rate=0.1)
     config.train = dict(batch_size=128)
     return config

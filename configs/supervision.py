@@ -6,9 +6,11 @@ The argument is TASK,DEPTH and then, in any order, `heads` and `greedy` or `deno
 a net by --config.model.skip=False. experiments/skip_heads_pretraining.py runs all of them.
 
 - Tasks: `digits` and `mnist`, fully connected nets of 64 units on images of 8 x 8 and 28 x 28 pixels;
-  `mnist_conv`, the CIFAR family 8 wide behind a stem that leaves 7 x 7 pixels.
+  `mnist_conv`, the CIFAR family 8 wide behind a stem that leaves 7 x 7 pixels; `cifar10`, that family as in
+  configs/cifar10_resnet.py: 64k steps, two drops of the rate, crops and mirroring, and at 110 layers the
+  warm-up; its pretraining has the same two drops. Elsewhere all rates are cosines.
 - `heads`: a linear classifier with cross-entropy at every block (of its pooled output, where it is an image
-  plane), of weight 3, the main loss's being 1.
+  plane), of weight 3, on CIFAR-10 of 0.3, the main loss's being 1.
 - `greedy`: block after block is trained with a fresh linear classifier while all below it is frozen, then
   the whole net (Bengio et al. 2007, the supervised variant; by blocks, not layers).
 - `denoising`: the same with masking noise on the block's input and a linear decoder that gives the input
@@ -35,6 +37,7 @@ VALUES = {"heads": 3.0, "greedy": 0.2, "denoising": 0.2}  # weight, and learning
 
 FULLY_CONNECTED = dict(name="residual_mlp", width=64)
 CONVOLUTIONAL = dict(name="cifar_resnet", width=8, stem="imagenet")
+WARMUP = dict(warmup=400 * 128 / 50_000, warmup_from=0.01, warmup_shape="constant")  # in epochs
 TASKS: dict[str, dict] = {
     "digits": dict(
         data=dict(name="digits"),
@@ -59,10 +62,24 @@ TASKS: dict[str, dict] = {
         input=dict(normalize="pixel_mean_scalar_std"),
         model=CONVOLUTIONAL,
         train=dict(batch_size=128),
-        pixels=28 * 28,
+        sides=(7, 4, 2),
+        stem=(7**2 * 14**2, 7**2 * 7**2),
         epochs=1,
         rate=0.02,
         values=dict(heads=3.0, greedy=0.0125, denoising=0.0025),
+    ),
+    "cifar10": dict(
+        data=dict(name="tfds:cifar10"),
+        input=dict(normalize="pixel_mean", pad=4, flip=True),
+        model=dict(name="cifar_resnet", width=16),
+        train=dict(batch_size=128, checkpoint_every=2_000),
+        sides=(32, 16, 8),
+        stem=(3 * 3**2 * 32**2, 3 * 3**2 * 32**2),
+        epochs=64_000 * 128 / 50_000,
+        rate=0.1,
+        drops=(1 / 2, 3 / 4),
+        warmups={110: WARMUP},
+        values=dict(heads=0.3, greedy=0.0625, denoising=0.0125),
     ),
 }
 
@@ -81,14 +98,22 @@ def get_config(arg: str = "digits,44") -> ConfigDict:
     config.optim = dict(name="sgd", momentum=0.9, weight_decay=1e-4)
     epochs = task["epochs"]
     for kind in values.keys() & {"greedy", "denoising"}:
-        config.phases = phases(kind, parts, BUDGET * epochs, values[kind])
+        config.phases = phases(kind, task, parts, BUDGET * epochs, values[kind])
         epochs *= 1 - BUDGET
     if "heads" in values:
         config.heads = tuple(classifier(part, values["heads"]) for part in parts)
         whole = sum(part["cost"] for part in parts)
         epochs *= whole / (whole + sum(part["head"] for part in parts))
-    config.schedule = dict(name="cosine", length=epochs, learning_rate=task["rate"])
+    warmup = task.get("warmups", {}).get(int(depth), {})
+    config.schedule = schedule(task, epochs, task["rate"]) | warmup
     return config
+
+
+def schedule(task: dict, length: float, rate: float) -> dict:
+    if "drops" not in task:
+        return dict(name="cosine", length=length, learning_rate=rate)
+    drops = tuple(length * share for share in task["drops"])
+    return dict(name="step", length=length, drops=drops, learning_rate=rate)
 
 
 def arm_values(arg: str, arms: list[str], usual: dict[str, float]) -> dict[str, float]:
@@ -118,15 +143,18 @@ def fully_connected(task: dict, depth: int) -> list[dict]:
 
 
 def convolutional(task: dict, depth: int) -> list[dict]:
-    """The stem leaves 7 x 7 pixels, the later stages 4 x 4 and 2 x 2."""
+    """A task names the sides of the stages' planes, and for each feature of the first one the multiply-adds
+    of the stem and of a decoder back to the image.
+    """
     width, found = task["model"]["width"], []
-    for stage, side in enumerate((7, 4, 2), 1):
+    for stage, side in enumerate(task["sides"], 1):
         out = width * 2 ** (stage - 1)
         for number in range(1, (depth - 2) // 6 + 1):
             into = out // 2 if stage > 1 and number == 1 else out
             cost, back = 9 * side**2 * out * (into + out), 9 * side**2 * out * into
-            if not found:  # the stem's 7 x 7 kernel, and a decoder of the same size back to the image
-                cost, back = cost + 7**2 * 14**2 * width, 7**2 * 7**2 * width
+            if not found:
+                stem, to_image = task["stem"]
+                cost, back = cost + stem * width, to_image * width
             found.append(part(f"stage{stage}_block{number}", cost, back, out))
     return found
 
@@ -146,16 +174,21 @@ def decoder(part: dict) -> dict:
     return head | dict(target="input", loss="squared_error")
 
 
-def phases(kind: str, parts: list[dict], budget: float, rate: float) -> tuple[dict, ...]:
+def phases(kind: str, task: dict, parts: list[dict], budget: float, rate: float) -> tuple[dict, ...]:
     """Phases of one length, which together cost as much as `budget` epochs of the whole net.
 
     What is trained counts three times at each step. What is frozen counts once for each example and block:
-    without augmentation its features are kept, and taken further from phase to phase.
+    its features are kept, and taken further from phase to phase. With augmentation they differ from step to
+    step, and all that lies below counts once at each.
     """
     attached = "head" if kind == "greedy" else "decoder"
     whole = sum(part["cost"] for part in parts)
-    trained = sum(part["cost"] + part[attached] for part in parts)
-    length = (3 * budget * whole - (whole - parts[-1]["cost"])) / (3 * trained)
+    below = [sum(part["cost"] for part in parts[:number]) for number in range(len(parts))]
+    trained = 3 * sum(part["cost"] + part[attached] for part in parts)
+    if task["input"].get("pad"):
+        length = 3 * budget * whole / (trained + sum(below))
+    else:
+        length = (3 * budget * whole - below[-1]) / trained
     found = []
     for number, part in enumerate(parts):
         found.append(
@@ -165,7 +198,7 @@ def phases(kind: str, parts: list[dict], budget: float, rate: float) -> tuple[di
                 until=part["endpoint"],
                 noise=NOISE if kind == "denoising" else 0.0,
                 heads=(classifier(part, 1.0) if kind == "greedy" else decoder(part),),
-                schedule=dict(name="cosine", length=length, learning_rate=rate),
+                schedule=schedule(task, length, rate),
             )
         )
     return tuple(found)

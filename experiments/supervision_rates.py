@@ -2,26 +2,30 @@
 
     python -m resjax table experiments/supervision_rates.py                fully connected, digits
     python -m resjax table experiments/supervision_rates.py:mnist_conv     convolutional, MNIST
+    python -m resjax table experiments/supervision_rates.py:cifar10        convolutional, CIFAR-10
 
-The weight of heads and the learning rates of pretraining, for plain and residual nets of 44 layers. Held out
-are 287 of digits' 1,437 training images, and 5,000 of MNIST's 60,000. One value serves all depths and arms.
+The weight of heads and the learning rates of pretraining, for plain and residual nets of 44 layers, of 56 on
+CIFAR-10. Held out are 287 of digits' 1,437 training images, 5,000 of MNIST's 60,000 and of CIFAR-10's 50,000.
+One value serves all depths and arms.
 """
 
 from resjax.table import Row, Table
 
 TRIED = {"heads": (1, 3, 10), "greedy": (0.05, 0.2, 0.8), "denoising": (0.05, 0.2, 0.8)}
 CONVOLUTIONAL = {"heads": (1, 3, 10), "greedy": (0.0125, 0.05, 0.2), "denoising": (0.0006, 0.0025, 0.01)}
-TASKS = {"digits": (287, TRIED), "mnist_conv": (5000, CONVOLUTIONAL)}
+CIFAR = {"heads": (0.1, 0.3, 1), "greedy": (0.0156, 0.0625, 0.25), "denoising": (0.0031, 0.0125, 0.05)}
+TASKS = {"digits": (44, 287, TRIED), "mnist_conv": (44, 5000, CONVOLUTIONAL), "cifar10": (56, 5000, CIFAR)}
+ARGUMENTS = tuple(TASKS)
 
 
 def get_table(task: str = "digits") -> Table:
     if task not in TASKS:
         raise ValueError(f"there is no task '{task}'; tasks are {', '.join(TASKS)}")
-    holdout, tried = TASKS[task]
+    depth, holdout, tried = TASKS[task]
     rows = tuple(
         Row(
-            label=f"{line} 44, {arm} {value}",
-            config=f"../configs/supervision.py:{task},44,{arm}={value}",
+            label=f"{line} {depth}, {arm} {value}",
+            config=f"../configs/supervision.py:{task},{depth},{arm}={value}",
             overrides={"model.skip": skip, "data.holdout": holdout},
             line=line,
             x=value,

@@ -10,14 +10,18 @@ import threading
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from absl import logging as absl_logging
 
 from resjax import __version__, backend, usage
 from resjax.errors import ResjaxError, UserError
 
+if TYPE_CHECKING:
+    from resjax.table import Work
+
 OVERRIDE = re.compile(r"--(no)?config\.|[^-]|-[\d.]")  # a key, or a value behind a blank
+BUDGET_HELP = "shorten the schedule to this share, such as 0.1 (default: 1)"
 
 
 class Parser(argparse.ArgumentParser):
@@ -108,6 +112,7 @@ def _parser() -> Parser:
     verb = add("train", _train, "train a net; goes on where a stopped run was", usage.TRAIN, True)
     verb.add_argument("--config", required=True, metavar="FILE[:ARG]", help="a config file")
     verb.add_argument("--workdir", required=True, type=_folder, metavar="DIR", help="the run's folder")
+    verb.add_argument("--budget", type=float, default=1.0, metavar="SHARE", help=BUDGET_HELP)
     verb.add_argument("--quiet", action="store_true", help="no progress, just the result")
 
     verb = add("eval", _eval, "a run's accuracy on any split", usage.EVAL, True)
@@ -117,16 +122,25 @@ def _parser() -> Parser:
     verb.add_argument("--checkpoint", default="last", metavar="last|best|STEP", help="which (default: last)")
 
     verb = add("table", _table, "run what is missing of a comparison, and print it", usage.TABLE, False)
-    verb.add_argument("file", metavar="FILE[:ARG]", help="a table file, such as experiments/quickstart.py")
+    verb.add_argument(
+        "file", nargs="?", metavar="FILE[:ARG]", help="a table file, such as experiments/quickstart.py"
+    )
     verb.add_argument("--row", metavar="LABEL", help="run this row only")
     verb.add_argument("--seed", type=int, metavar="N", help="run this seed only")
+    verb.add_argument("--budget", type=float, default=1.0, metavar="SHARE", help=BUDGET_HELP)
+    verb.add_argument("--seconds", type=_seconds, metavar="N", help="save and stop behind this time")
     verb.add_argument(
         "--results", type=Path, metavar="DIR", help="records and rendered files (default: the table's)"
     )
     verb.add_argument(
         "--workdir", type=Path, default=Path("runs"), metavar="DIR", help="runs (default: runs)"
     )
-    verb.add_argument("--render", action="store_true", help="run nothing, render from the records there are")
+    instead = verb.add_mutually_exclusive_group()
+    instead.add_argument("--render", action="store_true", help="run nothing, render from the records")
+    instead.add_argument("--plan", action="store_true", help="run nothing, say what is missing and its time")
+    instead.add_argument(
+        "--list", action="store_true", help="all tables of the folder FILE (default: experiments)"
+    )
     verb.add_argument("--quiet", action="store_true", help="no progress, just the table")
 
     verb = add("show", _show, "every layer: shape, parameters, multiply-adds", usage.SHOW, True)
@@ -145,11 +159,21 @@ def _folder(text: str) -> Path:
     return Path(text)
 
 
+def _seconds(text: str) -> float:
+    try:
+        found = float(text)
+    except ValueError:
+        found = 0.0
+    if not 0 < found < float("inf"):
+        raise argparse.ArgumentTypeError(f"it is '{text}'; give a number of seconds above 0")
+    return found
+
+
 def _train(args: argparse.Namespace) -> None:
-    from resjax import config, train
+    from resjax import budget, config, train
     from resjax.progress import Display
 
-    loaded = config.load(args.config, args.overrides)
+    loaded = budget.shorten(config.load(args.config, args.overrides), args.budget)
     result = train.train(loaded, args.workdir, Display(quiet=args.quiet))
     _print_metrics(result["metrics"])
     print(
@@ -175,16 +199,33 @@ def _print_metrics(metrics: dict[str, float]) -> None:
 
 
 def _table(args: argparse.Namespace) -> None:
-    from resjax import table
-    from resjax.progress import Display
+    from resjax import catalogue, table
 
+    if args.list:
+        print(catalogue.listing(Path(args.file or "experiments")))
+        return
+    if not args.file:
+        raise UserError("resjax table needs a table's file; resjax table --list shows those in experiments")
     loaded, (file, _) = table.load(args.file), table.split(args.file)
     results = args.results / loaded.name if args.results else loaded.results(file)
     if not args.render:
-        table.run(
-            loaded, file, results, args.workdir, Display(quiet=args.quiet), row=args.row, seed=args.seed
-        )
-    print(table.publish(loaded, results))
+        cells = table.choose(loaded, file, args.row, args.seed)
+        _work(args, table.Work(loaded, cells, args.budget, results, args.workdir))
+    if not args.plan:
+        print(table.publish(loaded, file, results))
+
+
+def _work(args: argparse.Namespace, work: "Work") -> None:
+    from resjax import plan, table
+    from resjax.progress import Display
+    from resjax.stop import time_limit
+
+    display = Display(quiet=args.quiet)
+    if args.plan:
+        print(plan.plan(work, display))
+        return
+    with time_limit(args.seconds):
+        table.run(work, display)
 
 
 def _show(args: argparse.Namespace) -> None:

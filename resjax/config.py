@@ -43,6 +43,13 @@ def override(config: Config | Mapping[str, Any], overrides: Sequence[str]) -> Co
     return schema.complete(_apply(schema.complete(config), flags))
 
 
+def with_seed(config: Config, seed: int) -> Config:
+    """-> a copy of a complete config with another seed."""
+    changed = _mutable(config)
+    changed.seed = seed
+    return changed.lock()
+
+
 def from_json(text: str) -> Config:
     """The inverse of `to_json`, completed with the defaults of keys that are newer than the text."""
     values = json.loads(text)

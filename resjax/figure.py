@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from resjax import stats
+from resjax.records import Records
 from resjax.render import values
 from resjax.rows import Record, Row, Table
 
@@ -13,8 +14,15 @@ from resjax.rows import Record, Row, Table
 COLOURS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 
 
-def figure(table: Table, records: Sequence[Record], path: Path) -> None:
-    """The table's metric and training, by panel; every seed a dot, lines are means, bands one std."""
+def figure(table: Table, found: Records, path: Path) -> None:
+    """The table's metric and training, by panel; every seed a dot, lines are means, bands one std.
+
+    Where there are no full runs, it shows those shortened least, and says so.
+    """
+    records, title = found.full, table.title
+    if not records:
+        share, records = next(iter(found.shortened.items()))
+        title += f"\nshortened runs: {100 * share:g} % of the schedule"
     import matplotlib
 
     matplotlib.use("Agg")
@@ -32,17 +40,18 @@ def figure(table: Table, records: Sequence[Record], path: Path) -> None:
     for axis, (metric, panel) in zip(axes.flat, places, strict=True):
         _panel(axis, dataclasses.replace(table, metric=metric), panel, records)
     for axis in axes.flat:
-        axis.set_ylabel("accuracy, %")
+        axis.set_ylabel(f"{table.report}, %")
         axis.label_outer()
+    axes.flat[0].set_ylim(*((-2, 102) if table.report == "accuracy" else (0, None)))  # shared by all
     counts = sorted({len(values(table, records, row.label)) for row in table.rows} - {0})
     seeds = "-".join(map(str, dict.fromkeys((counts[0], counts[-1])))) if counts else "0"
     handles: dict[str, Any] = {}
     for axis in axes.flat:
         handles |= {name: handle for handle, name in zip(*axis.get_legend_handles_labels(), strict=True)}
     if handles:
-        title = f"mean ± std of {seeds} seed{'' if seeds == '1' else 's'}"
-        fig.legend([*handles.values()], [*handles], title=title, frameon=False, loc="outside right center")
-    fig.suptitle(table.title)
+        legend = f"mean ± std of {seeds} seed{'' if seeds == '1' else 's'}"
+        fig.legend([*handles.values()], [*handles], title=legend, frameon=False, loc="outside right center")
+    fig.suptitle(title)
     fig.savefig(path, dpi=150, metadata={"Software": None})
     plt.close(fig)
 
@@ -53,7 +62,7 @@ def _panel(axis: Any, table: Table, panel: str, records: Sequence[Record]) -> No
     (_against_x if by_x else _against_steps)(axis, table, rows, records)
     split = table.metric.split("/")[0]
     name = "training" if split == "train" else split
-    axis.set(title=f"{panel}, {name}" if panel else name, ylim=(-2, 102))
+    axis.set(title=f"{panel}, {name}" if panel else name)
     axis.grid(alpha=0.25)
     axis.spines[["top", "right"]].set_visible(False)
 
@@ -63,11 +72,12 @@ def _against_x(axis: Any, table: Table, rows: Sequence[Row], records: Sequence[R
     for number, line in enumerate(lines):
         colour, points = COLOURS[number % len(COLOURS)], []
         for row in (row for row in rows if row.line == line and row.x is not None):
-            found = [100 * value for value in values(table, records, row.label).values()]
+            found = list(values(table, records, row.label).values())
             if found:
                 points.append((row.x, stats.summarize(found)))
                 axis.plot([row.x] * len(found), found, "o", color=colour, markersize=3.5, alpha=0.6)
         _band(axis, points, line, colour)
+    _published(axis, table, rows)
     axis.set_xlabel(table.x_label)
     places = sorted({row.x for row in rows if row.x is not None})
     if table.x_log:
@@ -76,13 +86,21 @@ def _against_x(axis: Any, table: Table, rows: Sequence[Row], records: Sequence[R
     axis.set_xticks(places, [f"{place:g}" for place in places])
 
 
+def _published(axis: Any, table: Table, rows: Sequence[Row]) -> None:
+    """A paper's numbers, which are of the metric and not of training."""
+    points = [(row.x, row.published.value) for row in rows if row.published and row.x is not None]
+    if points and not table.metric.startswith("train/"):
+        x, y = zip(*points, strict=True)
+        axis.plot(x, y, "D", markerfacecolor="none", color="black", markersize=6, label="published")
+
+
 def _against_steps(axis: Any, table: Table, rows: Sequence[Row], records: Sequence[Record]) -> None:
     for number, row in enumerate(rows):
         at_step: dict[int, list[float]] = {}
         for record in (record for record in records if record["row"] == row.label):
             for line in record.get("curve", []):
                 if table.metric in line and "phase" not in line:
-                    at_step.setdefault(line["step"], []).append(100 * line[table.metric])
+                    at_step.setdefault(line["step"], []).append(table.percent(line[table.metric]))
         points = [(step, stats.summarize(found)) for step, found in sorted(at_step.items())]
         _band(axis, points, row.label, COLOURS[number % len(COLOURS)])
     axis.set_xlabel("training steps")

@@ -1,64 +1,131 @@
-"""From records to a table in Markdown, CSV and plain text. Percent only here and in `figure`."""
+"""From records to a table in Markdown, LaTeX, CSV and plain text. What is percent, `Table` says."""
 
 import csv
 import dataclasses
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from resjax import config as configs
-from resjax import stats
+from resjax import markup, published, stats
+from resjax.config import Config
+from resjax.published import Comparison, Verdict
+from resjax.records import Records
 from resjax.rows import Record, Row, Table
 
 COST = "multiply-adds of training, 10⁹"
-CONTRAST = [
-    "row - control, paired by seed",
-    "difference, points",
-    "95 % interval",
-    "detectable, points",
-    "n",
-    "what moved",
-]
+CONTRAST = ["row - control, paired by seed", "difference, points", "95 % interval", "detectable, points", "n"]
+CONTRAST += ["what moved"]
+CSV = ["row", "line", "panel", "x", "metric", "seed", "value", "train_accuracy", "training_multiply_adds"]
+CSV += ["seconds", "diverged_at", "budget", "command"]
+Cells = list[list[str]]
 
 
 @dataclasses.dataclass(frozen=True)
 class Rendered:
     markdown: str
+    latex: str
     csv: str
     text: str
 
 
+@dataclasses.dataclass(frozen=True)
+class Block:
+    """Some tables below one another, under a heading of their own if they have one."""
+
+    tables: list[tuple[list[str], Cells]]
+    origin: str
+    heading: str = ""
+
+
 def values(table: Table, records: Sequence[Record], label: str) -> dict[int, float]:
-    """-> {seed: metric} of a row's finished runs."""
+    """-> {seed: the table's metric, in percent} of a row's finished runs."""
     return {
-        record["seed"]: record["metrics"][table.metric]
+        record["seed"]: table.percent(record["metrics"][table.metric])
         for record in records
         if record["row"] == label and table.metric in record.get("metrics", {})
     }
 
 
-def render(table: Table, records: Sequence[Record]) -> Rendered:
-    header = ["row", f"{table.metric}, % (mean ± std)", "n", "train/accuracy, %", COST, "seconds a run"]
-    body = [_row(table, records, row) for row in table.rows]
-    contrasts = [_contrast(table, records, *pair) for pair in table.contrasts]
-    tables = [(header, body)] + ([(CONTRAST, contrasts)] if contrasts else [])
-    origin = _origin(records)
-    markdown = [f"# {table.title}", *([table.note] if table.note else [])]
-    markdown += [_markdown(*each) for each in tables] + [origin]
-    markdown.insert(1, f"![{table.title}]({table.name}.png)")
-    text = [table.title, *(_text(*each) for each in tables), origin]
-    return Rendered("\n\n".join(markdown) + "\n", _csv(table, records), "\n\n".join(text))
+def compare(table: Table, records: Records, row: Row) -> Comparison | None:
+    """-> how the full runs of a row stand to its published number; None where there is either not."""
+    found = list(values(table, records.full, row.label).values())
+    if row.published is None or not found:
+        return None
+    return published.compare(row.published, found, table.tolerance, table.report == "error")
 
 
-def _row(table: Table, records: Sequence[Record], row: Row) -> list[str]:
-    mine = [record for record in records if record["row"] == row.label]
+def verdict(table: Table, records: Records, row: Row) -> Verdict:
+    """-> of a row with a published number; that of a row without is empty."""
+    if row.published is None:
+        return ""
+    found = compare(table, records, row)
+    if found is not None:
+        return found.verdict
+    shortened = any(values(table, each, row.label) for each in records.shortened.values())
+    return "shortened run" if shortened else "not run"
+
+
+def render(table: Table, records: Records) -> Rendered:
+    blocks = list(_blocks(table, records))
+    parts = [f"# {table.title}"]
+    parts += [f"![{table.title}]({table.name}.png)"] if records else []
+    parts += [table.note] if table.note else []
+    text = [table.title]
+    for block in blocks:
+        parts += [f"## {block.heading}"] if block.heading else []
+        text += [block.heading] if block.heading else []
+        parts += [markup.markdown(*each) for each in block.tables] + [block.origin]
+        text += [markup.text(*each) for each in block.tables] + [block.origin]
+    explained = _explained(table)
+    tabulars = [markup.latex(*each) for block in blocks for each in block.tables]
+    return Rendered(
+        "\n\n".join(part for part in [*parts, *explained] if part) + "\n",
+        "\n\n".join(tabulars) + "\n",
+        _csv(table, records),
+        "\n\n".join(part for part in text if part),
+    )
+
+
+def _blocks(table: Table, records: Records) -> Iterator[Block]:
+    header, row = (_published_header, _published_row) if table.compares else (_header, _row)
+    body = [row(table, records, each) for each in table.rows]
+    yield Block([(header(table), body), *_contrasts(table, records.full)], _origin(records.full))
+    for share, shortened in records.shortened.items():
+        only = Records(shortened, {})
+        body = [_row(table, only, each) for each in table.rows if values(table, shortened, each.label)]
+        heading = f"Shortened runs: {100 * share:g} % of the schedule"
+        yield Block([(_header(table), body), *_contrasts(table, shortened)], _origin(shortened), heading)
+
+
+def _header(table: Table) -> list[str]:
+    ours, train = f"{table.heading(table.metric)} (mean ± std)", table.heading("train/accuracy")
+    return ["row", ours, "n", train, COST, "seconds a run"]
+
+
+def _published_header(table: Table) -> list[str]:
+    _, *ours = _header(table)
+    return ["row", "published, %", *ours[:2], "difference, points", "95 % interval", "verdict", *ours[2:]]
+
+
+def _published_row(table: Table, records: Records, row: Row) -> list[str]:
+    label, *ours = _row(table, records, row)
+    found = compare(table, records, row)
+    difference = "" if found is None else f"{found.difference:+.2f}"
+    interval = "" if found is None else _interval(found.low, found.high)
+    stated = "" if row.published is None else str(row.published)
+    return [label, stated, *ours[:2], difference, interval, verdict(table, records, row), *ours[2:]]
+
+
+def _row(table: Table, records: Records, row: Row) -> list[str]:
+    mine = [record for record in records.full if record["row"] == row.label]
     finished = [record for record in mine if "metrics" in record]
     diverged = len(mine) - len(finished)
     suffix = f" ({diverged} diverged)" if diverged else ""
     if not finished:
         return [row.label, "not run" if not mine else "-", f"0{suffix}", "", "", ""]
-    found = stats.summarize(list(values(table, records, row.label).values()))
-    train = stats.summarize([record["metrics"]["train/accuracy"] for record in finished])
+    found = stats.summarize(list(values(table, records.full, row.label).values()))
+    train = stats.summarize([table.percent(record["metrics"]["train/accuracy"]) for record in finished])
     seconds = stats.summarize([record["seconds"] for record in finished])
     cost = {record.get("training_multiply_adds") for record in finished}
     costs = " / ".join("" if each is None else _significant(each / 1e9) for each in sorted(cost, key=str))
@@ -70,37 +137,39 @@ def _significant(value: float) -> str:
 
 
 def _percent(found: stats.Summary) -> str:
-    return f"{100 * found.mean:.2f}" + ("" if found.std is None else f" ± {100 * found.std:.2f}")
+    return f"{found.mean:.2f}" + ("" if found.std is None else f" ± {found.std:.2f}")
 
 
-def _contrast(table: Table, records: Sequence[Record], label: str, control: str) -> list[str]:
+def _interval(low: float | None, high: float | None) -> str:
+    return "" if low is None or high is None else f"{low:+.2f} to {high:+.2f}"
+
+
+def _contrasts(table: Table, records: Sequence[Record]) -> list[tuple[list[str], Cells]]:
+    """-> one table, or none where the table has no contrasts."""
+    labels = {label for pair in table.contrasts for label in pair}
+    first = {record["row"]: record["config"] for record in reversed(records) if record["row"] in labels}
+    recipes = {label: configs.override({**config, "seed": 0}, ()) for label, config in first.items()}
+    body = [_contrast(table, records, recipes, *pair) for pair in table.contrasts]
+    return [(CONTRAST, body)] if body else []
+
+
+def _contrast(
+    table: Table, records: Sequence[Record], recipes: Mapping[str, Config], label: str, control: str
+) -> list[str]:
     found = stats.paired_difference(values(table, records, label), values(table, records, control))
     name = f"{label} - {control}"
     if found is None:
         return [name, "not run", "", "", "0", ""]
-    interval = "" if found.low is None else f"{100 * found.low:+.2f} to {100 * (found.high or 0):+.2f}"
-    detectable = "" if found.detectable is None else f"{100 * found.detectable:.2f}"
-    return [
-        name,
-        f"{100 * found.mean:+.2f}",
-        interval,
-        detectable,
-        str(found.n),
-        _moved(records, label, control),
-    ]
-
-
-def _moved(records: Sequence[Record], label: str, control: str) -> str:
-    """-> what differs between the recipes of two rows, from the configs in their records."""
-    configs_of = {record["row"]: configs.override(record["config"], ()) for record in reversed(records)
-                  if record["row"] in (label, control)}  # fmt: skip
-    old, new = configs_of[control], configs_of[label]
-    moved = configs.recipe_difference(old, configs.override({**new.to_dict(), "seed": old.seed}, ()))
-    return "; ".join(moved) or "nothing"
+    detectable = "" if found.detectable is None else f"{found.detectable:.2f}"
+    numbers = [f"{found.mean:+.2f}", _interval(found.low, found.high), detectable, str(found.n)]
+    moved = configs.recipe_difference(recipes[control], recipes[label])
+    return [name, *numbers, "; ".join(moved) or "nothing"]
 
 
 def _origin(records: Sequence[Record]) -> str:
     """One sentence on where the numbers come from; several devices or versions are all named."""
+    if not records:
+        return ""
 
     def all_of(*keys: str) -> str:
         found = set()
@@ -120,48 +189,41 @@ def _origin(records: Sequence[Record]) -> str:
     )
 
 
-def _markdown(header: list[str], body: list[list[str]]) -> str:
-    rule = "|---|" + "---:|" * (len(header) - 1)
-    return "\n".join([f"| {' | '.join(header)} |", rule, *(f"| {' | '.join(row)} |" for row in body)])
-
-
-def _text(header: list[str], body: list[list[str]]) -> str:
-    widths = [max(len(row[i]) for row in [header, *body]) for i in range(len(header))]
-    lines = [
-        "  ".join(
-            cell.ljust(width) if i == 0 else cell.rjust(width)
-            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
-        )
-        for row in [header, *body]
+def _explained(table: Table) -> list[str]:
+    """-> what a reader of published numbers must know: where they are from, and what the verdicts mean."""
+    if not table.compares:
+        return []
+    sources: dict[str, list[str]] = {}
+    for row in table.rows:
+        if row.published:
+            sources.setdefault(row.published.source, []).append(row.label)
+    cited = [f"- {source}: {', '.join(labels)}" for source, labels in sources.items()]
+    return [
+        "The difference is ours less the published number. *Reproduced*: its 95 % interval lies within"
+        f" {table.tolerance:g} points of zero; *differs*: the interval leaves out zero; else there are *too"
+        " few runs to tell*. A number of one run, or of runs that the paper does not state, is taken for one"
+        " draw from runs that spread as ours do; a median or a best of k for that of k such draws."
+        " *Unverified* numbers were read off a figure, or found in no source that prints them, and are not"
+        " judged.",
+        "Published numbers:\n\n" + "\n".join(cited),
     ]
-    return "\n".join([lines[0], "-" * len(lines[0]), *lines[1:]])
 
 
-def _csv(table: Table, records: Sequence[Record]) -> str:
+def _csv(table: Table, records: Records) -> str:
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(
-        [
-            "row",
-            "line",
-            "panel",
-            "x",
-            "metric",
-            "seed",
-            "value",
-            "train_accuracy",
-            "training_multiply_adds",
-            "seconds",
-            "diverged_at",
-        ]
-    )
-    for row in table.rows:
-        for record in (record for record in records if record["row"] == row.label):
-            metrics = record.get("metrics", {})
-            value, train = metrics.get(table.metric), metrics.get("train/accuracy")
-            seconds, diverged = record.get("seconds"), record.get("diverged_at")
-            cost = record.get("training_multiply_adds")
-            x = row.x if row.x is not None else ""
-            place = [row.label, row.line, row.panel, x, table.metric, record["seed"]]
-            writer.writerow([*place, value, train, cost, seconds, diverged])
+    writer.writerow(CSV)
+    for each in [records.full, *records.shortened.values()]:
+        for row in table.rows:
+            for record in (record for record in each if record["row"] == row.label):
+                writer.writerow(_line(table, row, record))
     return out.getvalue()
+
+
+def _line(table: Table, row: Row, record: Record) -> list[Any]:
+    """Accuracies are from 0 to 1 here, whatever the table reports."""
+    metrics, x = record.get("metrics", {}), "" if row.x is None else row.x
+    place = [row.label, row.line, row.panel, x, table.metric, record["seed"]]
+    found = [metrics.get(table.metric), metrics.get("train/accuracy"), record.get("training_multiply_adds")]
+    found += [record.get("seconds"), record.get("diverged_at")]
+    return [*place, *found, record.get("budget", 1), record.get("command")]

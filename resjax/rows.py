@@ -4,9 +4,10 @@ import dataclasses
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from resjax.errors import did_you_mean
+from resjax.published import Published
 
 Record = dict[str, Any]
 
@@ -20,6 +21,7 @@ class Row:
       overrides: dotted keys of the config and their values.
       line, x, panel: where the row stands in the figure: its curve, its place on the axis, and the column
         of panels that it is in.
+      published: a paper's number for this row.
     """
 
     label: str
@@ -28,6 +30,7 @@ class Row:
     line: str = ""
     x: float | None = None
     panel: str = ""
+    published: Published | None = None
 
     @property
     def slug(self) -> str:
@@ -39,7 +42,9 @@ class Table:
     """Rows times seeds.
 
     Attributes:
-      metric: a key of a result's metrics.
+      metric: a key of a result's metrics, an accuracy.
+      report: how it is shown: as it is, or as the `error`, one less it, as most papers do.
+      tolerance: in points; a published number is reproduced where ours is surely that near.
       x_log: the figure's axis of the rows' x is logarithmic.
       contrasts: (row, control) labels, compared seed by seed.
       note: what a reader must know, below the title.
@@ -52,6 +57,8 @@ class Table:
     rows: tuple[Row, ...]
     seeds: tuple[int, ...]
     metric: str = "test/accuracy"
+    report: Literal["accuracy", "error"] = "accuracy"
+    tolerance: float = 0.5
     x_label: str = ""
     x_log: bool = False
     contrasts: tuple[tuple[str, str], ...] = ()
@@ -74,6 +81,18 @@ class Table:
             for label in pair:
                 if label not in labels:
                     raise ValueError(f"contrasts name the row '{label}'{did_you_mean(label, labels)}")
+
+    @property
+    def compares(self) -> bool:
+        """There are published numbers."""
+        return any(row.published for row in self.rows)
+
+    def heading(self, metric: str) -> str:
+        return f"{metric.replace('accuracy', self.report)}, %"
+
+    def percent(self, accuracy: float) -> float:
+        """-> what is shown of an accuracy from 0 to 1."""
+        return 100 * (accuracy if self.report == "accuracy" else 1 - accuracy)
 
     def results(self, file: Path) -> Path:
         return (file.parent / "results" if self.keep_records else Path("runs") / "results") / self.name

@@ -1,15 +1,21 @@
-"""SIGTERM and Ctrl-C as a request that the loop reads between two pieces of work."""
+"""SIGTERM, Ctrl-C or the end of a time, as a request that the loop reads between two pieces of work."""
 
+import contextlib
 import signal
 import threading
+from collections.abc import Iterator
 from types import FrameType
-from typing import Any
+from typing import Any, NoReturn
+
+from resjax.errors import Interrupted
+
+TIME_IS_UP = "time is up"
 
 
 class StopRequest:
     """While entered, the first signal sets `signal`; a second one acts as it would without us."""
 
-    signals = (signal.SIGTERM, signal.SIGINT)
+    signals = (signal.SIGTERM, signal.SIGINT, signal.SIGALRM)
 
     def __init__(self) -> None:
         self.signal: str | None = None
@@ -24,10 +30,29 @@ class StopRequest:
         self._restore()
 
     def _note(self, number: int, frame: FrameType | None) -> None:
-        self.signal = signal.Signals(number).name
+        self.signal = TIME_IS_UP if number == signal.SIGALRM else signal.Signals(number).name
         self._restore()
 
     def _restore(self) -> None:
         for number, handler in self._former.items():
             signal.signal(number, handler)
         self._former = {}
+
+
+@contextlib.contextmanager
+def time_limit(seconds: float | None) -> Iterator[None]:
+    """Behind `seconds`, a run within is asked to save and stop; outside of a run, Interrupted is raised."""
+    if seconds is None:
+        yield
+        return
+    former = signal.signal(signal.SIGALRM, _interrupt)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, former)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
+    raise Interrupted(f"{TIME_IS_UP}; the same command goes on")

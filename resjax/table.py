@@ -1,168 +1,150 @@
-"""Tables: rows of configs times seeds; run the cells that are missing, keep one record for each."""
+"""Tables: run the cells that have no record yet, keep one record for each, publish what there is."""
 
+import contextlib
 import dataclasses
 import functools
 import json
-import os
 import shlex
-import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from resjax import assemble, figure, pyfile, render
+import filelock
+
+from resjax import assemble, budget, figure, records, render
 from resjax import config as configs
+from resjax.budget import FULL
+from resjax.cells import Cell, cells, load, split
 from resjax.config import Config
 from resjax.data import sources
 from resjax.data.sources import Dataset
 from resjax.errors import Diverged, FolderBusy, UserError, did_you_mean
-from resjax.metrics import metric_names
-from resjax.models.trunk import MAIN
 from resjax.progress import Display
+from resjax.published import Published
 from resjax.record import provenance, write_atomically
 from resjax.rows import Record, Row, Table
 from resjax.train import train
 
+__all__ = ["Published", "Row", "Table", "Work", "cells", "choose", "load", "publish", "run", "split"]
+
 
 @dataclasses.dataclass(frozen=True)
-class Cell:
-    row: Row
-    seed: int
-    config: Config
-    flags: tuple[str, ...]
+class Work:
+    """What is to be run, and where.
 
-    @property
-    def record_name(self) -> str:
-        return f"{self.row.slug}-seed{self.seed}.json"
-
-
-def split(spec: str) -> tuple[Path, list[str]]:
-    """-> the file and the argument, if there is one, of `path.py[:arg]`."""
-    path, _, arg = spec.partition(":")
-    return Path(path), [arg] if arg else []
-
-
-def load(spec: str) -> Table:
-    """Reads the file of `path.py[:arg]`; raises UserError where it is absent, fails, or defines no table."""
-    file, args = split(spec)
-    table = pyfile.call(file, "get_table", *args)
-    if not isinstance(table, Table):
-        raise UserError(f"{file}: get_table() returned {type(table).__name__}, not a resjax.table.Table")
-    return table
-
-
-def cells(table: Table, file: Path) -> Iterator[Cell]:
-    """Seed by seed, so that an unfinished table has the same number of seeds in most rows."""
-    for seed in table.seeds:
-        for row in table.rows:
-            path, colon, arg = row.config.partition(":")
-            spec = f"{os.path.relpath(file.parent / path)}{colon}{arg}"
-            values = {**row.overrides, "seed": seed}
-            overrides = [f"--config.{key}={value}" for key, value in values.items()]
-            config = configs.load(spec, overrides)
-            _check_metric(table.metric, config)
-            yield Cell(row, seed, config, ("--config", spec, *overrides))
-
-
-def _check_metric(metric: str, config: Config) -> None:
-    splits = ("train", "test", "validation") if config.data.holdout else ("train", "test")
-    names = metric_names([MAIN, *(head.name for head in config.heads)])
-    known = [f"{split}/{name}" for split in splits for name in names]
-    if metric not in known:
-        raise UserError(f"a table's metric is '{metric}'{did_you_mean(metric, known)}")
-
-
-def run(
-    table: Table,
-    file: Path,
-    results: Path,
-    workdir: Path,
-    display: Display,
-    *,
-    row: str | None = None,
-    seed: int | None = None,
-) -> None:
-    """Runs the cells that have no record of the same config, optionally of one row or seed only.
-
-    Raises:
-      UserError: no such row or seed, or a cell that cannot run.
-      Interrupted: SIGTERM or Ctrl-C; finished cells and the state of the running one are saved.
+    Attributes:
+      share: of each recipe's schedule; below 1, runs are shortened, and recorded apart from the full ones.
+      results: folder of the table's records.
+      workdir: folder of the runs of all tables.
     """
+
+    table: Table
+    cells: Sequence[Cell]
+    share: float
+    results: Path
+    workdir: Path
+
+    def config(self, cell: Cell) -> Config:
+        return budget.shorten(cell.config, self.share)
+
+    def missing(self) -> list[Cell]:
+        return [cell for cell in self.cells if not self.has(cell)]
+
+    def has(self, cell: Cell) -> bool:
+        return records.is_recorded(cell, self.results, self.share)
+
+    def record(self, cell: Cell) -> Path:
+        return records.folder(self.results, self.share) / cell.record_name
+
+    def folder(self, cell: Cell) -> Path:
+        place = records.folder(self.workdir / self.table.name, self.share)
+        return place / cell.row.slug / f"seed{cell.seed}"
+
+    def command(self, cell: Cell) -> str:
+        """-> what runs this one cell's config alone."""
+        shortened = [] if self.share == FULL else ["--budget", f"{self.share:g}"]
+        return shlex.join(["resjax", "train", *cell.flags, *shortened, "--workdir", str(self.folder(cell))])
+
+
+def choose(table: Table, file: Path, row: str | None = None, seed: int | None = None) -> list[Cell]:
+    """-> the cells of a table, or of one row or seed of it; UserError where it has no such row or seed."""
     labels = [each.label for each in table.rows]
     if row is not None and row not in labels:
         raise UserError(f"--row is '{row}'{did_you_mean(row, labels)}")
     if seed is not None and seed not in table.seeds:
         raise UserError(f"--seed is {seed}; the seeds of this table are {list(table.seeds)}")
-    wanted = [
+    return [
         cell for cell in cells(table, file) if row in (None, cell.row.label) and seed in (None, cell.seed)
     ]
-    for cell in wanted:  # all of them before the first one runs
-        assemble.check(cell.config)
-    missing = [cell for cell in wanted if not _is_recorded(results / cell.record_name, cell)]
-    display.say(f"{table.name}: {len(wanted) - len(missing)} cells recorded, {len(missing)} to run")
+
+
+def run(work: Work, display: Display) -> None:
+    """Runs the cells that have no record of the same config.
+
+    Raises:
+      UserError: a cell that cannot run; all are looked at before the first one runs.
+      Interrupted: SIGTERM, Ctrl-C or the end of the time; finished cells and the state of the running one
+        are saved.
+    """
+    missing = work.missing()
+    for cell in missing:
+        assemble.check(work.config(cell))
+    name = work.table.name + ("" if work.share == FULL else f" at {work.share:.3g} of its schedule")
+    display.say(f"{name}: {len(work.cells) - len(missing)} cells recorded, {len(missing)} to run")
     load = functools.lru_cache(maxsize=1)(sources.load)  # most cells of a table read the same data
-    with display, display.task(table.name, len(missing)) as update:
+    with display, display.task(name, len(missing)) as update:
         for done, cell in enumerate(missing):
             update(done, f"{cell.row.label}, seed {cell.seed}")
-            record = _run_cell(table, cell, workdir, display, load)
-            if record is not None:
-                results.mkdir(parents=True, exist_ok=True)
-                write_atomically(results / cell.record_name, json.dumps(record, indent=1) + "\n")
+            try:
+                with _alone(work.record(cell)):
+                    if not work.has(cell):  # another process may have run it since
+                        _run_cell(work, cell, display, load)
+            except FolderBusy as error:
+                display.say(f"{cell.row.label}, seed {cell.seed}: skipped, {error}")
         update(len(missing), "done")
 
 
-def _run_cell(
-    table: Table, cell: Cell, workdir: Path, display: Display, load: Callable[..., Dataset]
-) -> Record | None:
-    folder = workdir / table.name / cell.row.slug / f"seed{cell.seed}"
-    command = shlex.join(["resjax", "train", *cell.flags, "--workdir", str(folder)])
-    identity = {"table": table.name, "row": cell.row.label, "seed": cell.seed, "command": command}
+@contextlib.contextmanager
+def _alone(record: Path) -> Iterator[None]:
+    """While entered, no other process on any workdir makes this record; FolderBusy where one does."""
+    record.parent.mkdir(parents=True, exist_ok=True)
+    lock = filelock.FileLock(record.with_suffix(".lock"), blocking=False)
     try:
-        return identity | train(cell.config, folder, display, load)
-    except FolderBusy as error:
-        display.say(f"{cell.row.label}, seed {cell.seed}: skipped, {error}")
-        return None
+        lock.acquire()
+    except filelock.Timeout as error:
+        raise FolderBusy("another process runs it") from error
+    try:
+        yield
+    finally:
+        # Removed while it is held: whoever waits for the file that was here finds the record when it looks.
+        record.with_suffix(".lock").unlink(missing_ok=True)
+        lock.release()
+
+
+def _run_cell(work: Work, cell: Cell, display: Display, load: Callable[..., Dataset]) -> None:
+    config, folder = work.config(cell), work.folder(cell)
+    identity: Record = {"table": work.table.name, "row": cell.row.label, "seed": cell.seed}
+    identity |= {"budget": work.share, "command": work.command(cell)}
+    try:
+        record = identity | train(config, folder, display, load)
     except Diverged as error:
         display.say(f"{cell.row.label}, seed {cell.seed}: {error}")
-        return identity | {"config": configs.portable(cell.config), "diverged_at": error.step, **provenance()}
+        record = identity | {"config": configs.portable(config), "diverged_at": error.step, **provenance()}
+    write_atomically(work.record(cell), json.dumps(record, indent=1) + "\n")
 
 
-def read_records(table: Table, results: Path) -> list[Record]:
-    """-> the sound records of a table's rows and seeds; a damaged one is named and left out."""
-    slugs = {(row.slug, seed) for row in table.rows for seed in table.seeds}
-    names = [f"{slug}-seed{seed}.json" for slug, seed in sorted(slugs)]
-    return [record for name in names if (record := _read(results / name)) is not None]
-
-
-def _read(path: Path) -> Record | None:
-    if not path.exists():
-        return None
-    try:
-        record = json.loads(path.read_text())
-        missing = {"row", "seed", "config", "versions", "device"} - record.keys()
-        if missing or not ("metrics" in record or "diverged_at" in record):
-            raise ValueError("it lacks " + ", ".join(sorted(missing) or ["metrics"]))
-    except (ValueError, AttributeError) as error:
-        warnings.warn(f"record {path} is damaged ({error}); skipped", stacklevel=2)
-        return None
-    return record
-
-
-def _is_recorded(path: Path, cell: Cell) -> bool:
-    record = _read(path)
-    return record is not None and not configs.difference(configs.override(record["config"], ()), cell.config)
-
-
-def publish(table: Table, results: Path) -> str:
-    """Writes NAME.md, NAME.csv and NAME.png from the records alone; -> the text of the table.
+def publish(table: Table, file: Path, results: Path) -> str:
+    """Writes NAME.md, .csv, .tex and, where there are runs, .png from the records alone; -> the text.
 
     Raises:
-      UserError: there is no record to render.
+      UserError: there is neither a record nor a published number to render.
     """
-    records = read_records(table, results)
-    if not records:
+    found = records.read_all(list(cells(table, file)), results)
+    if not found and not table.compares:
         raise UserError(f"there are no records in {results}; run the table first")
-    rendered = render.render(table, records)
-    write_atomically(results / f"{table.name}.md", rendered.markdown)
-    write_atomically(results / f"{table.name}.csv", rendered.csv)
-    figure.figure(table, records, results / f"{table.name}.png")
+    rendered = render.render(table, found)
+    results.mkdir(parents=True, exist_ok=True)
+    for suffix, text in (("md", rendered.markdown), ("csv", rendered.csv), ("tex", rendered.latex)):
+        write_atomically(results / f"{table.name}.{suffix}", text)
+    if found:
+        figure.figure(table, found, results / f"{table.name}.png")
     return rendered.text

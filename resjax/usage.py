@@ -30,18 +30,24 @@ examples:
 """
 
 TABLE = """\
-Runs the cells of a table that are missing, then prints the table and writes it as .md, .csv and .png.
+Runs the cells of a table that are missing, then prints the table and writes it as .md, .csv, .tex, .png.
 
-A table is a Python file with get_table(): rows of configs, each run with several seeds. Every cell
-leaves a record (.json) in the table's folder of results; a cell whose record is there is not run again,
-and a cell that was stopped goes on where it was. Several processes may share a table: start the same
-command twice. A table file may take an argument after a colon.
+A table is a Python file with get_table(): rows of configs, each run with several seeds, and beside them
+the published numbers if there are any. Every cell leaves a record (.json) in the table's folder of
+results; a cell whose record is there is not run again, and a cell that was stopped goes on where it was.
+Several processes may share a table: start the same command twice. A table file may take an argument
+after a colon.
+
+--budget runs every schedule shortened to a share, drops and warm-up with it; such runs are recorded and
+shown apart, never as the full ones. --seconds ends like Ctrl-C: saved, exit code 75, to be gone on with.
 
 examples:
+  resjax table --list
   resjax table experiments/quickstart.py
   resjax table experiments/quickstart.py --row "plain 8" --seed 0
   resjax table experiments/quickstart.py --render
-  resjax table experiments/skip_heads_pretraining.py:mnist
+  resjax table experiments/skip_heads_pretraining.py:mnist --plan
+  resjax table experiments/he2015_table6.py --budget 0.05 --seconds 3600
 """
 
 SHOW = f"""\

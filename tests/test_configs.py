@@ -20,6 +20,7 @@ FILES = sorted(FOLDER.glob("*.py"))
 # teacher's: a file that is not named here fails.
 OTHER = {
     "cifar10_resnet.py": ("56", 853_018),
+    "denoising_mnist.py": ("none", 2_797_010),
     "digits.py": ("8", 30_218),
     "dsn.py": ("released", 966_986),
     "googlenet.py": ("cifar", 7_078_718),
@@ -28,9 +29,16 @@ OTHER = {
     "imagenet_resnet.py": ("18", 11_689_512),
     "layerwise_cifar.py": ("3", 3_112_842),
     "mnist_resnet.py": ("14", 172_218),
+    "mnist_resnet18.py": ("rmsprop", 11_175_370),
+    "stochastic_depth.py": ("56", 853_018),
     "supervision.py": ("digits,8", 30_218),
 }
-NAMED = ("dsn.py", "googlenet.py", "layerwise_cifar.py", "supervision.py")  # the argument is not the depth
+# The argument is not the depth.
+NAMED = (
+    "denoising_mnist.py", "dsn.py", "googlenet.py", "layerwise_cifar.py", "mnist_resnet18.py",
+    "supervision.py",
+)  # fmt: skip
+CONSTANT = ("mnist_resnet18.py",)  # the learning rate
 DEPTHS = [file for file in FILES if file.name not in NAMED]
 
 
@@ -76,7 +84,8 @@ def test_its_learning_rate_reaches_the_peak_and_falls(file: Path) -> None:
     rate, total = optim.make_schedule(390.625, **config.schedule.to_dict())
     rates = rate(np.arange(total))
     assert float(rates.max()) == pytest.approx(config.schedule.learning_rate, rel=1e-5)
-    assert float(rates[-1]) < 0.3 * float(rates.max())
+    if file.name not in CONSTANT:
+        assert float(rates[-1]) < 0.3 * float(rates.max())
 
 
 def test_its_argument_makes_another_net(file: Path) -> None:

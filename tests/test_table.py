@@ -15,7 +15,9 @@ from filelock import FileLock
 
 from resjax import table as tables
 from resjax.__main__ import main
+from resjax.budget import FULL
 from resjax.progress import Display
+from resjax.records import is_recorded, read_all
 from resjax.table import Row, Table
 
 CONFIG = """
@@ -107,11 +109,27 @@ def test_recorded_cells_are_not_run_again(done: tuple[Path, str], capsys: pytest
 def test_a_changed_config_makes_its_cells_missing(done: tuple[Path, str], tmp_path: Path) -> None:
     folder, _ = done
     table = tables.load(str(folder / "table.py"))
-    cell = next(tables.cells(table, folder / "table.py"))
-    path = folder / "results" / "small" / cell.record_name
-    assert tables._is_recorded(path, cell)
+    results, cell = folder / "results" / "small", next(tables.cells(table, folder / "table.py"))
+    assert is_recorded(cell, results, FULL)
     other = next(tables.cells(table, write(tmp_path, steps=13)))
-    assert not tables._is_recorded(path, other)
+    assert not is_recorded(other, results, FULL)
+    with pytest.warns(UserWarning, match=r"plain-4-seed0.json is of another config than the row's; skipped"):
+        assert not read_all([other], results)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("width", 9), ("width", "wide"), ("removed_since", 1)], ids=["value", "type", "key"]
+)
+def test_a_record_that_no_config_of_today_gives_is_named_and_skipped(
+    done: tuple[Path, str], tmp_path: Path, key: str, value: int | str
+) -> None:
+    folder, _ = done
+    record = json.loads((folder / "results/small/plain-4-seed0.json").read_text())
+    record["config"]["model"][key] = value
+    (tmp_path / "plain-4-seed0.json").write_text(json.dumps(record))
+    table = tables.load(str(folder / "table.py"))
+    with pytest.warns(UserWarning, match=r"plain-4-seed0.json is of another config than the row's; skipped"):
+        assert not read_all(list(tables.cells(table, folder / "table.py")), tmp_path)
 
 
 def test_a_damaged_record_is_named_and_never_averaged(done: tuple[Path, str], tmp_path: Path) -> None:
@@ -121,7 +139,7 @@ def test_a_damaged_record_is_named_and_never_averaged(done: tuple[Path, str], tm
         (tmp_path / path.name).write_bytes(path.read_bytes())
     (tmp_path / "plain-4-seed0.json").write_text('{"row": "plain 4", "metr')
     with pytest.warns(UserWarning, match=r"plain-4-seed0.json is damaged .*; skipped"):
-        text = tables.publish(table, tmp_path)
+        text = tables.publish(table, folder / "table.py", tmp_path)
     assert re.search(r"^plain 4 .* 1 ", text, re.MULTILINE)
     assert re.search(r"^residual 4 .* 2 ", text, re.MULTILINE)
 
@@ -155,8 +173,9 @@ def test_a_diverged_cell_is_recorded_as_such_and_not_averaged(tmp_path: Path) ->
         label="too fast", config="config.py", overrides={"schedule.learning_rate": 1e30, "model.norm": "none"}
     )
     table = Table(name="fast", title="Too fast", rows=(row,), seeds=(0,))
-    tables.run(table, file, tmp_path / "out", tmp_path / "runs", Display(quiet=True))
-    text = tables.publish(table, tmp_path / "out")
+    work = tables.Work(table, tables.choose(table, file), FULL, tmp_path / "out", tmp_path / "runs")
+    tables.run(work, Display(quiet=True))
+    text = tables.publish(table, file, tmp_path / "out")
     assert re.search(r"^too fast +- +0 \(1 diverged\)", text, re.MULTILINE)
 
 
