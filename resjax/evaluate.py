@@ -77,7 +77,7 @@ def evaluate(
     """
     job = build(read_config(workdir) if config is None else config)
     with Checkpoints(workdir, read_only=True) as checkpoints:
-        state, step = _restore(checkpoints, checkpoint, job)
+        state, step = restore(checkpoints, checkpoint, job)
     stage = job.stage_at(step)
     task = stage.task_at(max(int(state.step) - 1, 0))
     data = job.device_data(job.dataset.split(split))
@@ -87,7 +87,7 @@ def evaluate(
     return report
 
 
-def _restore(checkpoints: Checkpoints, wanted: str, job: Job) -> tuple[TrainState, int]:
+def restore(checkpoints: Checkpoints, wanted: str, job: Job) -> tuple[TrainState, int]:
     """-> the state, and how many steps were done."""
     if wanted == "last":
         found = checkpoints.resume(job.state_like)

@@ -161,12 +161,17 @@ def _as_float(value: Any, hint: Any) -> Any:
     return value
 
 
-def _check_type(key: str, value: Any, hint: Any) -> None:
+def fits(value: Any, hint: Any) -> bool:
+    """-> whether a value is of the type; a whole number is a fine float, and a truth value is no number."""
     wrong_bool = isinstance(value, bool) and hint in (int, float)
-    wrong = wrong_bool or not is_bearable(value, hint, conf=_NUMERIC_TOWER)
-    if not wrong and isinstance(value, tuple):  # beartype looks at one item, chosen at random
-        wrong = not all(is_bearable(item, typing.get_args(hint)[0], conf=_NUMERIC_TOWER) for item in value)
-    if wrong:
+    if wrong_bool or not is_bearable(value, hint, conf=_NUMERIC_TOWER):
+        return False
+    items = value if isinstance(value, tuple) else ()  # beartype looks at one item, chosen at random
+    return all(is_bearable(item, typing.get_args(hint)[0], conf=_NUMERIC_TOWER) for item in items)
+
+
+def _check_type(key: str, value: Any, hint: Any) -> None:
+    if not fits(value, hint):
         raise UserError(f"config.{key} is {value!r}; it must be {describe(hint)}")
 
 
