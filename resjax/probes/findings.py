@@ -156,7 +156,5 @@ def table(report: Report) -> str:
                     means = [found.mean for *_, found in curve]
                     ends = [means[0], means[len(means) // 2], means[-1], min(means), max(means)]
                     count = max(found.n for *_, found in curve)
-                    body.append(
-                        [label, quantity.name, line, str(count), *(f"{value:.3g}" for value in chosen)]
-                    )
+                    body.append([label, quantity.name, line, str(count), *(f"{value:.3g}" for value in ends)])
     return markup.text(HEADER, body)
