@@ -185,8 +185,15 @@ def _origin(records: Sequence[Record]) -> str:
     return (
         f"{len(records)} runs, {cost} in all, on {all_of('device', 'kind')} ({all_of('device', 'platform')},"
         f" {all_of('cpu_count')} cores); jax {all_of('versions', 'jax')}, flax {all_of('versions', 'flax')};"
-        f" commit {all_of('commit')}."
+        f" commit {all_of('commit')}.{_commands(records)}"
     )
+
+
+def _commands(records: Sequence[Record]) -> str:
+    """-> for each row, what makes the run of its first seed; `--config.seed` is the only thing to change."""
+    first = {record["row"]: record["command"] for record in reversed(records) if record.get("command")}
+    lines = [f"- {row}: `{command}`" for row, command in sorted(first.items())]
+    return "\n\nOne run of each row:\n\n" + "\n".join(lines) if lines else ""
 
 
 def _explained(table: Table) -> list[str]:
