@@ -2,7 +2,7 @@
 
 Where things are, in the order in which a run meets them:
 
-    __main__    the command line: train, eval, table, show, prepare
+    __main__    the command line; verbs: train, eval, table, show, probe, prepare
     schema      the keys of a config, their types and defaults; config: files and overrides
     job         a config in, the objects that it describes out, all checked before anything runs
     data/       disk -> checked arrays -> order of examples -> augmentation inside jit
@@ -14,6 +14,7 @@ Where things are, in the order in which a run meets them:
     evaluate    a finished run's accuracy on any split
     checkpoint  save and resume; record: logs, result.json, provenance
     table       rows x seeds of runs; stats and render turn their records into tables and figures
+    probe       what a net's gradients, responses and losses look like; probes/: one file each
 """
 
 __version__ = "0.1.0"

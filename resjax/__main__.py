@@ -1,6 +1,5 @@
-"""The command line. Thin: each verb imports what it needs, so that --help answers at once."""
+"""The command line: what each process says and ends with. What it can do is in `verbs`."""
 
-import argparse
 import contextlib
 import logging
 import os
@@ -8,27 +7,14 @@ import re
 import sys
 import threading
 import warnings
-from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from collections.abc import Iterator, Sequence
 
 from absl import logging as absl_logging
 
-from resjax import __version__, backend, usage
+from resjax import backend, verbs
 from resjax.errors import ResjaxError, UserError
 
-if TYPE_CHECKING:
-    from resjax.table import Work
-
-OVERRIDE = re.compile(r"--(no)?config\.|[^-]|-[\d.]")  # a key, or a value behind a blank
-BUDGET_HELP = "shorten the schedule to this share, such as 0.1 (default: 1)"
-
-
-class Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line."""
-
-    def error(self, message: str) -> NoReturn:
-        self.exit(UserError.exit_code, f"resjax: {message}; see {self.prog} --help\n")
+OVERRIDE = re.compile(r"--(no)?config\.|--probe\.|[^-]|-[\d.]")  # a key, or a value behind a blank
 
 
 def command() -> None:
@@ -43,7 +29,7 @@ def command() -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command; -> its exit code: 0 done, 2 bad input, 3 diverged, 75 stopped and resumable."""
-    parser = _parser()
+    parser = verbs.parser()
     args, rest = parser.parse_known_args(argv)
     stray = [part for part in rest if not (args.takes_overrides and OVERRIDE.match(part))]
     if stray:
@@ -84,163 +70,6 @@ def _one_voice() -> Iterator[None]:
 def _fail(message: str, code: int) -> int:
     print(f"resjax: {message}", file=sys.stderr)
     return code
-
-
-def _parser() -> Parser:
-    parser = Parser(
-        prog="resjax",
-        description="Skip connections, auxiliary heads and pretraining on one bench.",
-        epilog="resjax VERB --help explains each.",
-        allow_abbrev=False,
-    )
-    parser.add_argument("--version", action="version", version=f"resjax {__version__}")
-    verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
-
-    def add(
-        name: str, run: Callable[[argparse.Namespace], None], short: str, text: str, takes_overrides: bool
-    ) -> argparse.ArgumentParser:
-        verb = verbs.add_parser(
-            name,
-            help=short,
-            description=text,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-            allow_abbrev=False,
-        )
-        verb.set_defaults(run=run, takes_overrides=takes_overrides)
-        return verb
-
-    verb = add("train", _train, "train a net; goes on where a stopped run was", usage.TRAIN, True)
-    verb.add_argument("--config", required=True, metavar="FILE[:ARG]", help="a config file")
-    verb.add_argument("--workdir", required=True, type=_folder, metavar="DIR", help="the run's folder")
-    verb.add_argument("--budget", type=float, default=1.0, metavar="SHARE", help=BUDGET_HELP)
-    verb.add_argument("--quiet", action="store_true", help="no progress, just the result")
-
-    verb = add("eval", _eval, "a run's accuracy on any split", usage.EVAL, True)
-    verb.add_argument("--workdir", required=True, type=_folder, metavar="DIR", help="the run's folder")
-    verb.add_argument("--config", metavar="FILE[:ARG]", help="a config file other than the run's own")
-    verb.add_argument("--split", default="test", choices=("test", "validation", "train"))
-    verb.add_argument("--checkpoint", default="last", metavar="last|best|STEP", help="which (default: last)")
-
-    verb = add("table", _table, "run what is missing of a comparison, and print it", usage.TABLE, False)
-    verb.add_argument(
-        "file", nargs="?", metavar="FILE[:ARG]", help="a table file, such as experiments/quickstart.py"
-    )
-    verb.add_argument("--row", metavar="LABEL", help="run this row only")
-    verb.add_argument("--seed", type=int, metavar="N", help="run this seed only")
-    verb.add_argument("--budget", type=float, default=1.0, metavar="SHARE", help=BUDGET_HELP)
-    verb.add_argument("--seconds", type=_seconds, metavar="N", help="save and stop behind this time")
-    verb.add_argument(
-        "--results", type=Path, metavar="DIR", help="records and rendered files (default: the table's)"
-    )
-    verb.add_argument(
-        "--workdir", type=Path, default=Path("runs"), metavar="DIR", help="runs (default: runs)"
-    )
-    instead = verb.add_mutually_exclusive_group()
-    instead.add_argument("--render", action="store_true", help="run nothing, render from the records")
-    instead.add_argument("--plan", action="store_true", help="run nothing, say what is missing and its time")
-    instead.add_argument(
-        "--list", action="store_true", help="all tables of the folder FILE (default: experiments)"
-    )
-    verb.add_argument("--quiet", action="store_true", help="no progress, just the table")
-
-    verb = add("show", _show, "every layer: shape, parameters, multiply-adds", usage.SHOW, True)
-    verb.add_argument("--config", required=True, metavar="FILE[:ARG]", help="a config file")
-
-    verb = add("prepare", _prepare, "download a data set", usage.PREPARE, False)
-    verb.add_argument("name", metavar="tfds:NAME", help="the data set")
-    verb.add_argument("--directory", default="", metavar="DIR", help="default: ~/tensorflow_datasets")
-    verb.add_argument("--overwrite", action="store_true", help="replace what is there")
-    return parser
-
-
-def _folder(text: str) -> Path:
-    if not text:
-        raise argparse.ArgumentTypeError("it is empty; give a folder")
-    return Path(text)
-
-
-def _seconds(text: str) -> float:
-    try:
-        found = float(text)
-    except ValueError:
-        found = 0.0
-    if not 0 < found < float("inf"):
-        raise argparse.ArgumentTypeError(f"it is '{text}'; give a number of seconds above 0")
-    return found
-
-
-def _train(args: argparse.Namespace) -> None:
-    from resjax import budget, config, train
-    from resjax.progress import Display
-
-    loaded = budget.shorten(config.load(args.config, args.overrides), args.budget)
-    result = train.train(loaded, args.workdir, Display(quiet=args.quiet))
-    _print_metrics(result["metrics"])
-    print(
-        f"{result['steps']} steps in {result['seconds']:.1f} s, {result['images_per_second']:.0f} images/s;"
-        f" {args.workdir / 'result.json'}"
-    )
-
-
-def _eval(args: argparse.Namespace) -> None:
-    from resjax import config, evaluate
-
-    if args.overrides and not args.config:
-        raise UserError("overrides need --config FILE; without it the run's own config is used as it is")
-    loaded = config.load(args.config, args.overrides) if args.config else None
-    report = evaluate.evaluate(args.workdir, config=loaded, split=args.split, checkpoint=args.checkpoint)
-    print(f"step {report.pop('step')}, {report.pop('examples')} examples of {report.pop('split')}:")
-    _print_metrics(report)
-
-
-def _print_metrics(metrics: dict[str, float]) -> None:
-    for name, value in metrics.items():
-        print(f"  {name:24} {value:.2%}" if name.endswith("accuracy") else f"  {name:24} {value:.6g}")
-
-
-def _table(args: argparse.Namespace) -> None:
-    from resjax import catalogue, table
-
-    if args.list:
-        print(catalogue.listing(Path(args.file or "experiments")))
-        return
-    if not args.file:
-        raise UserError("resjax table needs a table's file; resjax table --list shows those in experiments")
-    loaded, (file, _) = table.load(args.file), table.split(args.file)
-    results = args.results / loaded.name if args.results else loaded.results(file)
-    if not args.render:
-        cells = table.choose(loaded, file, args.row, args.seed)
-        _work(args, table.Work(loaded, cells, args.budget, results, args.workdir))
-    if not args.plan:
-        print(table.publish(loaded, file, results))
-
-
-def _work(args: argparse.Namespace, work: "Work") -> None:
-    from resjax import plan, table
-    from resjax.progress import Display
-    from resjax.stop import time_limit
-
-    display = Display(quiet=args.quiet)
-    if args.plan:
-        print(plan.plan(work, display))
-        return
-    with time_limit(args.seconds):
-        table.run(work, display)
-
-
-def _show(args: argparse.Namespace) -> None:
-    from resjax import config, show
-
-    show.show(config.load(args.config, args.overrides))
-
-
-def _prepare(args: argparse.Namespace) -> None:
-    from resjax.data import tfds_source
-
-    kind, _, name = args.name.partition(":")
-    if kind != "tfds" or not name:
-        raise UserError(f"'{args.name}' is not a tensorflow-datasets name; it must look like tfds:cifar10")
-    print(tfds_source.prepare(name, args.directory, overwrite=args.overwrite))
 
 
 if __name__ == "__main__":

@@ -84,8 +84,8 @@ def difference(old: Config, new: Config) -> dict[str, tuple[Any, Any]]:
 
 
 def recipe_difference(old: Config, new: Config) -> list[str]:
-    """-> what moved between two configs, one short text for each key; a list of heads or phases is one."""
-    found, lists = [], ("heads", "phases")
+    """-> what moved between two configs, one short text for each key; a list, as of heads, is one."""
+    found, lists = [], ("heads", "phases", "probes")
     for name in lists:
         a, b = old.get(name, ()), new.get(name, ())
         if to_json(ConfigDict({name: a})) != to_json(ConfigDict({name: b})):

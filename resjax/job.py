@@ -14,7 +14,7 @@ from resjax.data import augment, sources
 from resjax.data.sources import Dataset, Split
 from resjax.device import Images, Teacher
 from resjax.errors import UserError
-from resjax.loop import Loop
+from resjax.loop import Loop, Watch
 from resjax.models.heads import Net
 from resjax.phases import Origin, Stage, trunk_of
 from resjax.step import TrainState
@@ -30,6 +30,7 @@ class Job:
       stages: the phases of training; the last one is that of the config outside its `phases`.
       start: the run whose parameters this one begins with.
       eval_steps: steps between evaluations.
+      watches: probes of the net while it is trained.
     """
 
     config: Config
@@ -41,6 +42,7 @@ class Job:
     teacher: Teacher | None
     steps_per_epoch: float
     eval_steps: int
+    watches: tuple[Watch, ...] = ()
 
     @property
     def last(self) -> Stage:
@@ -92,7 +94,8 @@ def build(config: Config, load: Callable[..., Dataset] = sources.load) -> Job:
     stages = assembly.stages()
     _check_trained(config, stages, start, assembly)
     eval_steps = max(1, round(loop.eval_every * steps_per_epoch))
-    return Job(config, dataset, pipeline, loop, stages, start, found, steps_per_epoch, eval_steps)
+    watches = _watches(config)
+    return Job(config, dataset, pipeline, loop, stages, start, found, steps_per_epoch, eval_steps, watches)
 
 
 def preview(config: Config) -> tuple[Net, Anatomy, tuple[Stage, ...]]:
@@ -111,6 +114,17 @@ def preview(config: Config) -> tuple[Net, Anatomy, tuple[Stage, ...]]:
     whole = Loop(**{**config.train.to_dict(), "after": ""})
     net, anatomy = assembly.net("", last_phase(whole), config.model, config.heads)
     return net, anatomy, assembly.stages()
+
+
+def _watches(config: Config) -> tuple[Watch, ...]:
+    found: list[Watch] = []
+    for number, each in enumerate(config.probes):
+        with section(f"probes[{number}]"):
+            watch = Watch(**each.to_dict())
+            if watch.name in [other.name for other in found]:
+                raise ValueError(f"name is '{watch.name}' again; it must be another one")
+            found.append(watch)
+    return tuple(found)
 
 
 def _load(config: Config, key: str) -> Trained | None:

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Sequence
+from typing import Literal
 
 import jax
 
@@ -73,3 +74,21 @@ class Loop:
         """-> the stretches of identical parts that are run in a loop; `read` are endpoints in use."""
         least = SCAN_FROM if self.remat == "none" else 2
         return stacking.choose(chains, read, self.scan_from or least)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Watch:
+    """One entry of a config's `probes`: a probe of the net while it is trained, into the log of the run.
+
+    Attributes:
+      name: `gradients` or `responses`, as `resjax probe` measures them.
+      every: steps between two measurements; each costs about as much as two steps.
+      examples: of train, not augmented, always the same ones.
+    """
+
+    name: Literal["gradients", "responses"]
+    every: int = 200
+    examples: int = 128
+
+    def __post_init__(self) -> None:
+        checks.at_least(1, every=self.every, examples=self.examples)

@@ -4,15 +4,16 @@ import contextlib
 import inspect
 import re
 import shlex
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from resjax import config as configs
 from resjax.errors import Interrupted, UserError, did_you_mean
-from resjax.probes import PROBES, findings, subject
+from resjax.probes import findings, subject
 from resjax.probes.bench import Bench, Probe
 from resjax.probes.findings import Finding, Report
+from resjax.probes.registry import PROBES
 from resjax.probes.subject import Subject
 from resjax.progress import Display
 from resjax.schema import Section, describe, fits
@@ -78,25 +79,31 @@ def _target(text: str) -> tuple[str, str, list[str]]:
 
 
 def probe(
-    name: str,
-    nets: Iterator[Subject] | Sequence[Subject],
-    given: dict[str, Any],
-    out: Path,
-    display: Display,
-) -> Report:
+    name: str, nets: Iterable[Subject], given: dict[str, Any], out: Path, display: Display
+) -> Report:  # fmt: skip
     """Measures, and writes OUT/NAME.json, .csv, .png and .pdf.
 
     Raises:
       UserError: a setting, or a net that the probe cannot be of.
       Interrupted: SIGTERM or Ctrl-C; a probe that takes long goes on where it was.
     """
+    report = measure(name, nets, given, out, display)
+    findings.save(report, out / name)
+    choose(name).draw(report, out / name)
+    return report
+
+
+def measure(
+    name: str, nets: Iterable[Subject], given: dict[str, Any], out: Path, display: Display
+) -> Report:  # fmt: skip
+    """As `probe`, but `out` receives nothing but what a stopped measurement goes on from."""
     chosen, found = choose(name), []
     with display, StopRequest() as stop:
         for number, net in enumerate(nets):
             if chosen.trained and net.workdir is None:
                 raise UserError(f"the probe {name} asks for a trained net; give a run's folder, not a config")
             bench = Bench(out / f".{name}" / str(number), display, _poll(stop, out))
-            display.say(f"{net.label}, seed {net.seed}, step {net.step}")
+            display.say(f"{name} of {net.label}, seed {net.seed}, step {net.step}")
             try:
                 points = chosen.measure(net, bench, **given)
             except ValueError as error:
@@ -104,10 +111,7 @@ def probe(
             config = configs.portable(net.config)
             found.append(Finding(net.label, net.seed, net.step, config, tuple(points)))
     definition = inspect.getdoc(chosen.measure) or ""
-    report = Report(name, chosen.title, definition, chosen.quantities, given, tuple(found))
-    findings.save(report, out / name)
-    chosen.draw(report, out / name)
-    return report
+    return Report(name, chosen.title, definition, chosen.quantities, given, tuple(found))
 
 
 def _poll(stop: StopRequest, out: Path) -> Callable[[], None]:

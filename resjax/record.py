@@ -17,6 +17,7 @@ from resjax.config import Config
 from resjax.errors import FolderBusy, UserError
 from resjax.events import Events
 
+PROBE = "probe/"  # begins the log's keys of what probes measure: probe/gradients/activations/main/block1
 PACKAGES = ("resjax", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "ml-collections", "numpy")
 
 

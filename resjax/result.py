@@ -1,15 +1,17 @@
-"""What a run amounts to: its result, and the line of progress on the way there."""
+"""What a run amounts to: its result, the line of progress on the way there, and where it diverged."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from resjax import config as configs
 from resjax.checkpoint import digest
+from resjax.errors import Diverged
 from resjax.job import Job
 from resjax.phases import Stage
 from resjax.progress import Clock
-from resjax.record import MetricsLog, provenance
+from resjax.record import PROBE, MetricsLog, provenance
 from resjax.step import TrainState
 
 
@@ -31,7 +33,7 @@ def result(
         "training_multiply_adds": sum(stage.multiply_adds for stage in job.stages),
         "phases": phases,
         "transfers": transfers,
-        "curve": log.rows,
+        "curve": [row for row in log.rows if not any(key.startswith(PROBE) for key in row)],
         "state_sha256": digest(state),
         "seconds": round(clock.seconds, 3),
         "images_per_second": round(clock.images_per_second, 1),
@@ -72,6 +74,17 @@ def newest(job: Job, stage: Stage, log: MetricsLog, clock: Clock) -> str:
     phase = [f"phase {stage.name} ({number} of {len(job.stages)})"] if len(job.stages) > 1 else []
     return "  ".join(
         [*phase, *parts, f"{clock.images_per_second:.0f} img/s" if clock.training else "compiling"]
+    )
+
+
+def diverged(job: Job, stage: Stage, at: int, saved: list[int], folder: Path) -> Diverged:
+    """-> what to raise; `saved` are the steps of the checkpoints in `folder`."""
+    good = f"the last good checkpoint is step {max(saved, default=0)} in {folder}"
+    prefix = "" if stage is job.last else f"phases[{job.stages.index(stage)}]."
+    return Diverged(
+        f"the loss became NaN or infinite at step {at}; {good if saved else 'none was saved'}; a lower"
+        f" config.{prefix}schedule.learning_rate or config.optim.clip_norm may help",
+        at,
     )
 
 

@@ -19,7 +19,7 @@ from ml_collections import ConfigDict
 from resjax import models, optim
 from resjax.data import augment, sources
 from resjax.errors import UserError, did_you_mean
-from resjax.loop import Loop
+from resjax.loop import Loop, Watch
 from resjax.models.blocks import Layers
 from resjax.models.forms import FORMS
 from resjax.models.heads import Head
@@ -67,7 +67,8 @@ SECTIONS = {
 }
 HEAD = Section(Head, FORMS)  # `heads` is a sequence of sections of this kind
 PHASE = Section(Phase)  # `phases` too; each has a `schedule` and `heads` of its own, and parts of a `model`
-OTHERS = ("seed", "heads", "phases")
+WATCH = Section(Watch)  # and so is `probes`
+OTHERS = ("seed", "heads", "phases", "probes")
 
 
 def complete(config: Config) -> Config:
@@ -83,6 +84,8 @@ def complete(config: Config) -> Config:
     for name, section in SECTIONS.items():
         full[name] = _complete_section(name, section, config.get(name, ConfigDict()))
     full.heads = _complete_heads("heads", config.get("heads", ()))
+    probes = _sequence("probes", config.get("probes", ()))
+    full.probes = tuple(_complete_section(f"probes[{i}]", WATCH, each) for i, each in enumerate(probes))
     phases = _sequence("phases", config.get("phases", ()))
     full.phases = tuple(_complete_phase(f"phases[{i}]", each, full.model) for i, each in enumerate(phases))
     full.lock()

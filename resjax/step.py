@@ -14,7 +14,7 @@ from resjax import metrics as metric
 from resjax.device import DeviceData, Variables
 from resjax.losses import Objective
 from resjax.metrics import Metrics
-from resjax.models.heads import Net, parameters_of
+from resjax.models.heads import Net, discard, parameters_of
 
 
 class TrainState(struct.PyTreeNode):
@@ -40,6 +40,11 @@ class TrainState(struct.PyTreeNode):
     def variables(self) -> Variables:
         """What evaluation uses: the moving average where there is one."""
         return {"params": self.params, **self.collections} if self.ema is None else self.ema
+
+    def without(self, heads: Collection[str]) -> "TrainState":
+        """-> the state when these heads are discarded, whose sums have been reported."""
+        kept = {name: mean for name, mean in self.metrics.items() if name.split("/")[0] not in heads}
+        return discard(self, heads).replace(metrics=kept)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -113,6 +118,7 @@ def train_step(
         task.net, {"params": state.params, **state.collections}, index, augment_key
     )  # fmt: skip
     learning, kept = split(state.params, task.trained)
+    endpoints = None if task.trained else _frozen_endpoints(state, features, task.net)
 
     def loss_fn(learning: Any) -> tuple[Array, Any]:
         params = join(learning, kept)
@@ -120,6 +126,7 @@ def train_step(
             {"params": params, **state.collections},
             features,
             train=True,
+            endpoints=endpoints,
             mutable=list(state.collections),
             rngs={"dropout": dropout_key, "noise": dropout_key},
         )
@@ -147,6 +154,14 @@ def train_step(
         metrics=metric.merge(state.metrics, metric.measure(outputs, targets, terms=task.objective.terms)),
         diverged_at=jnp.where(bad_now, state.step, state.diverged_at),
     )
+
+
+def _frozen_endpoints(state: TrainState, features: Array, net: Net) -> dict[str, Array]:
+    """-> those of a trunk that does not learn at all: as in evaluation, like all that is frozen below."""
+    trees = {"params": state.params, **state.collections}
+    own = {name: tree["trunk"] for name, tree in trees.items() if "trunk" in tree}
+    endpoints: Any = net.trunk.apply(own, features, train=False, after=net.after, until=net.until)
+    return endpoints
 
 
 def _squared_norms(params: Any, objective: Objective) -> dict[str, Array]:

@@ -17,18 +17,18 @@ from resjax.data import sources
 from resjax.data.batches import train_batches
 from resjax.data.sources import Dataset
 from resjax.device import DeviceData, FeatureCache
-from resjax.errors import Diverged, Interrupted
+from resjax.errors import Interrupted
 from resjax.evaluate import Evaluator
 from resjax.job import Job, build
-from resjax.models.heads import discard
 from resjax.phases import Stage, trunk_of
 from resjax.programs import TrainProgram
 from resjax.progress import Clock, Display
 from resjax.record import MetricsLog, RunFolder, write_atomically
-from resjax.result import newest, result, score
+from resjax.result import diverged, newest, result, score
 from resjax.step import Task, TrainState
 from resjax.stop import StopRequest
 from resjax.transfer import transfer
+from resjax.watching import Watcher
 
 IN_FLIGHT = 2  # dispatched chunks that may be unfinished: enough to keep the device busy
 
@@ -85,7 +85,7 @@ class _Run:
             self.state = self.stage.pack(state)
             self.log_lines, self.transfers = meta["log_lines"], meta["transfers"]
             display.say(f"resuming {workdir} at step {meta['step']} of {job.total_steps}")
-        self.evaluate = Evaluator(job)
+        self.evaluate, self.watch = Evaluator(job), Watcher(job)
         names = {"train", self.evaluate.often, "test"}
         self.cache = FeatureCache({name: job.device_data(job.dataset.split(name)) for name in names})
 
@@ -139,6 +139,8 @@ class _Run:
         pretraining = len(job.stages) - 1 - job.stages.index(stage)  # 0 in the last phase, as without any
         key = jax.random.fold_in(self.run_key, pretraining) if pretraining else self.run_key
         logged, tokens, cold = self.done, [], True
+        if self.watch.is_due(0) and not self.log.rows:
+            self._probe()
         while True:
             at_end = self.done == stage.steps
             at_evaluation = self.done > 0 and (self.done % job.eval_steps == 0 or at_end)
@@ -153,11 +155,12 @@ class _Run:
             self._interrupt_if_asked()
             if self.done in stage.discards and task != stage.task_at(self.done):
                 task = stage.task_at(self.done)
-                self.state = _discard(self.state, stage.discards[self.done])
+                self.state = self.state.without(stage.discards[self.done])
                 chunk, cold = self._compile(task, splits, per_dispatch), True
 
             boundary = min(_next(self.done, loop.log_every), _next(self.done, job.eval_steps))
             boundary = min(boundary, _next(self.step, loop.checkpoint_every) - stage.start)
+            boundary = min(boundary, self.watch.boundary(self.done))
             later = [at for at in stage.discards if at > self.done]
             count = min(boundary, stage.steps, self.done + per_dispatch, *later) - self.done
             index = np.zeros((per_dispatch, loop.batch_size), np.int32)
@@ -177,12 +180,15 @@ class _Run:
             at_evaluation = self.done % job.eval_steps == 0 or self.done == stage.steps
             at_log = self.done % loop.log_every == 0 or self.done in stage.discards
             at_checkpoint = self.step % loop.checkpoint_every == 0
-            if at_log or at_checkpoint or at_evaluation:
+            at_probe = self.watch.is_due(self.done)
+            if at_log or at_checkpoint or at_evaluation or at_probe:
                 jax.block_until_ready(self.state)
                 self.clock.trained((self.done - logged) * loop.batch_size)
                 logged = self.done
             if at_log or at_evaluation:
                 self._report()
+            if at_probe:
+                self._probe()
             if at_checkpoint and not (at_evaluation and stage is job.last):  # that saves behind itself
                 self._save()
             self.update(self.step, newest(job, stage, self.log, self.clock))
@@ -198,6 +204,10 @@ class _Run:
         rate = float(jnp.asarray(self.stage.schedule(self.done - 1)))
         self._write({**means, "learning_rate": rate})
         self.state = self.state.replace(metrics=metric.zeros(self.state.metrics))
+
+    def _probe(self) -> None:
+        self._write(self.watch(self.stage, self.state, self.done))
+        self.clock.tick()
 
     def _write(self, values: dict[str, float]) -> None:
         self.log.write(self.step, values, phase="" if self.stage is self.job.last else self.stage.name)
@@ -229,20 +239,8 @@ class _Run:
         if diverged_at < 0:
             return
         self.checkpoints.wait()
-        steps, at = self.checkpoints.steps(), self.stage.start + diverged_at
-        good = f"the last good checkpoint is step {max(steps, default=0)} in {self.checkpoints.folder}"
-        prefix = "" if self.stage is self.job.last else f"phases[{self.job.stages.index(self.stage)}]."
-        raise Diverged(
-            f"the loss became NaN or infinite at step {at}; {good if steps else 'none was saved'}; a lower"
-            f" config.{prefix}schedule.learning_rate or config.optim.clip_norm may help",
-            at,
-        )
-
-
-def _discard(state: TrainState, names: list[str]) -> TrainState:
-    """-> the state without these heads; their sums have just been reported."""
-    kept = {name: mean for name, mean in state.metrics.items() if name.split("/")[0] not in names}
-    return discard(state, names).replace(metrics=kept)
+        saved, folder = self.checkpoints.steps(), self.checkpoints.folder
+        raise diverged(self.job, self.stage, self.stage.start + diverged_at, saved, folder)
 
 
 def _next(step: int, every: int) -> int:

@@ -60,6 +60,29 @@ examples:
   resjax show --config configs/imagenet_resnet.py:50 --config.model.skip=False
 """
 
+PROBE = f"""\
+Measures a net at the start of training, of a config, or at a checkpoint of a run, and writes the numbers
+(.json, .csv) and a figure (.png, .pdf). Configs are measured with several seeds.
+
+  gradients        norm of the loss gradient by block, of the main loss and of each head, and their cosine
+  shattered        how fast the gradient with respect to the input changes with the input
+  responses        standard deviation of every layer's response
+  lesion           error of a trained net when units are deleted or swapped; gradient by length of path
+  landscape        loss around the net's values, along random directions
+  effective-depth  accuracy of linear probes behind every block of a trained net; similarity of blocks
+  jacobian         singular values of the blocks' and the net's input-output Jacobian
+
+--compare overlays several: each is a config or a run's folder, with a label of its own, and behind a
+config overrides of its own. Those of one label are seeds of one arm. Settings of a probe are given as
+--probe.KEY=VALUE.
+{OVERRIDES}
+examples:
+  resjax probe gradients --config configs/cifar10_resnet.py:56
+  resjax probe gradients --compare residual=configs/digits.py:32 \\
+      "plain=configs/digits.py:32 --config.model.skip=False" --probe.examples=256
+  resjax probe lesion --workdir runs/r56
+"""
+
 PREPARE = """\
 Downloads a data set with tensorflow-datasets and stores it as array_record files, which training then
 reads without TensorFlow. Some data sets need TensorFlow here: pip install 'resjax[prepare]'.

@@ -38,7 +38,7 @@ def value(config: Config, *flags: str, key: str) -> Any:
 
 def test_a_config_is_completed_with_the_defaults_of_signatures() -> None:
     config = configs.override(minimal(), ())
-    assert set(config) == {*SECTIONS, "seed", "heads", "phases"}
+    assert set(config) == {*SECTIONS, "seed", "heads", "phases", "probes"}
     assert (config.seed, config.heads, config.phases, config.train.batch_size) == (0, (), (), 128)
     assert (config.optim.name, config.optim.momentum, config.optim.weight_decay) == ("sgd", 0.9, 0.0)
     assert (config.model.depth, config.model.block, config.model.norm) == (20, "basic", "batch")

@@ -30,13 +30,14 @@ OTHER = {
     "layerwise_cifar.py": ("3", 3_112_842),
     "mnist_resnet.py": ("14", 172_218),
     "mnist_resnet18.py": ("rmsprop", 11_175_370),
+    "shattered.py": ("residual_norm", 1_954_410),
     "stochastic_depth.py": ("56", 853_018),
     "supervision.py": ("digits,8", 30_218),
 }
 # The argument is not the depth.
 NAMED = (
     "denoising_mnist.py", "dsn.py", "googlenet.py", "layerwise_cifar.py", "mnist_resnet18.py",
-    "supervision.py",
+    "shattered.py", "supervision.py",
 )  # fmt: skip
 CONSTANT = ("mnist_resnet18.py",)  # the learning rate
 DEPTHS = [file for file in FILES if file.name not in NAMED]

@@ -6,8 +6,9 @@ from functools import partial
 from typing import Any, Literal
 
 import flax.linen as nn
+import jax
 import jax.numpy as jnp
-from jaxtyping import Array
+from jaxtyping import Array, Float
 
 from resjax import checks
 from resjax.models.convolution import Conv
@@ -28,6 +29,27 @@ INITIALIZERS = {
 }
 # Weights uniform in +-1/sqrt(fan_in) and bias 0: what fb.resnet.torch leaves its last layer with.
 CLASSIFIER_INIT = nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform")
+
+
+def looks_linear(
+    key: Array, shape: tuple[int, int], dtype: Any = jnp.float32, *, read: bool, written: bool
+) -> Float[Array, "i o"]:
+    """-> [[U, -U], [-U, U]], U orthogonal: a layer that reads mirrored pairs' ReLUs and writes such pairs.
+
+    relu(a) - relu(-a) = a, so that layers of this kind with ReLUs between them are the product of the U.
+    The first layer reads no pairs, [U, -U], and the last one writes none, [U; -U]. Balduzzi et al. 2017
+    (1702.08591), section 4, "looks linear"; orthogonal after Saxe et al. 2013 (1312.6120).
+
+    Args:
+      read, written: whether inputs, and outputs, are mirrored pairs, whose halves follow each other.
+    """
+    half = (shape[0] // (1 + read), shape[1] // (1 + written))
+    # The polar factor of a normal matrix is uniform over orthogonal ones, as the initializer of JAX is; what
+    # that one does with its QR, XLA:CPU's elementwise kernels (see `backend`) refuse from 64 x 64 on.
+    left, _, right = jnp.linalg.svd(jax.random.normal(key, half, jnp.float32), full_matrices=False)
+    kernel = (left @ right).astype(dtype)
+    kernel = jnp.concatenate([kernel, -kernel], 0) if read else kernel
+    return jnp.concatenate([kernel, -kernel], 1) if written else kernel
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

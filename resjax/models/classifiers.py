@@ -24,6 +24,20 @@ class PooledLinear(nn.Module):
         return classifier(self.classes, x)
 
 
+class NormedLinear(nn.Module):
+    """A PooledLinear of features that are brought to mean 0 and variance 1, so that one rate suits all."""
+
+    classes: int
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "b *hw c"], *, train: bool) -> Float[Array, "b k"]:
+        x = x.mean(range(1, x.ndim - 1)) if x.ndim > 2 else x
+        norm = nn.BatchNorm(
+            not train, momentum=0.9, use_scale=False, use_bias=False, dtype=x.dtype, name="norm"
+        )
+        return classifier(self.classes, norm(x))
+
+
 class GoogLeNetHead(nn.Module):
     """5 x 5 average pool of stride 3, 1 x 1 convolution, hidden layer, dropout, classifier.
 

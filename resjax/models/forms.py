@@ -10,12 +10,16 @@ from types import MappingProxyType
 import flax.linen as nn
 
 from resjax import checks
-from resjax.models.classifiers import ConvHead, ConvHidden, GoogLeNetHead, PooledLinear
+from resjax.models.classifiers import ConvHead, ConvHidden, GoogLeNetHead, NormedLinear, PooledLinear
 from resjax.models.regressors import ConvDecoder, ConvRegressor, FlattenedLinear, Identity, Shape, text
 
 
 def pooled_linear(target: Shape, /) -> nn.Module:
     return PooledLinear(_classes("pooled_linear", target), parent=None)
+
+
+def normed_linear(target: Shape, /) -> nn.Module:
+    return NormedLinear(_classes("normed_linear", target), parent=None)
 
 
 def flattened_linear(target: Shape, /) -> nn.Module:
@@ -70,6 +74,7 @@ def _classes(form: str, target: Shape) -> int:
 FORMS: Mapping[str, Callable[..., nn.Module]] = MappingProxyType(
     {
         "pooled_linear": pooled_linear,
+        "normed_linear": normed_linear,
         "flattened_linear": flattened_linear,
         "googlenet": googlenet,
         "conv": conv,

@@ -1,17 +1,4 @@
-"""Probes: what a net's gradients, responses and losses look like, at the start of training or behind it."""
+"""Probes: what a net's gradients, responses and losses look like, at the start of training or behind it.
 
-from collections.abc import Mapping
-from types import MappingProxyType
-
-from resjax.probes import gradients
-from resjax.probes.bench import Probe
-
-PROBES: Mapping[str, Probe] = MappingProxyType(
-    {
-        "gradients": Probe(
-            title="Norm of the loss gradient, block by block",
-            measure=gradients.measure,
-            quantities=gradients.QUANTITIES,
-        ),
-    }
-)
+The list of all is in `registry` (not here: training imports the cheap ones, and some of the others train).
+"""

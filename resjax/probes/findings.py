@@ -83,6 +83,17 @@ class Report:
         points = (point for finding in self.findings for point in finding.points)
         return list(dict.fromkeys(point.line for point in points if point.quantity == quantity))
 
+    def shown(self, quantity: str) -> list[str]:
+        """-> the lines of a figure and a table, the same ones for all quantities as far as they have them."""
+        longest = chosen(max((self.lines(each.name) for each in self.quantities), key=len))
+        own = self.lines(quantity)
+        return [line for line in own if line in longest] or chosen(own)
+
+    @property
+    def styles(self) -> list[str]:
+        """-> all lines that are shown, each of which has a style of its own."""
+        return list(dict.fromkeys(line for each in self.quantities for line in self.shown(each.name)))
+
     def curve(self, label: str, quantity: str, line: str) -> list[tuple[float, str, stats.Summary]]:
         """-> (x, name, statistics over seeds) of one arm, in the order of x, without what is not finite."""
         found: dict[tuple[float, str], list[float]] = {}
@@ -149,7 +160,7 @@ def table(report: Report) -> str:
     """-> a line for each curve: its means over seeds at both ends and in the middle, and its range."""
     body = []
     for quantity in report.quantities:
-        for line in chosen(report.lines(quantity.name)):
+        for line in report.shown(quantity.name):
             for label in report.labels:
                 curve = report.curve(label, quantity.name, line)
                 if curve:

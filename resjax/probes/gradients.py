@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import flax.linen as nn
@@ -14,7 +15,8 @@ from resjax.device import Targets, Variables
 from resjax.losses import Term
 from resjax.models.heads import Net
 from resjax.models.trunk import MAIN, Trunk
-from resjax.probes.bench import Bench, Point, Quantity, Subject
+from resjax.probes import history, plot
+from resjax.probes.bench import Bench, Point, Quantity, Report, Subject
 
 TOTAL = "all, weighted"  # the line of the sum that training follows
 PLACE = "block, from the image"
@@ -49,6 +51,7 @@ def measure(subject: Subject, bench: Bench, *, examples: int = 128) -> list[Poin
 
     He et al. 2015 (1512.03385), section 4.1, find that the gradients of plain nets with batch norm do not
     vanish; Lee et al. 2014 (1409.5185), section 1, expect companions to strengthen those of early layers.
+    Of a run whose config has the entry `gradients` in `probes`, its own history is drawn too.
     """
     checks.at_least(1, examples=examples)
     inputs, targets = subject.batch(examples)
@@ -59,7 +62,14 @@ def measure(subject: Subject, bench: Bench, *, examples: int = 128) -> list[Poin
     found = _norms(
         subject.variables, inputs, targets, weights, net=subject.net, terms=terms, parts=parts
     )  # fmt: skip
-    return points({name: jax.device_get(value) for name, value in found.items()}, subject)
+    past = history.read(subject.workdir, "gradients") if subject.workdir else []
+    return points({name: jax.device_get(value) for name, value in found.items()}, subject) + past
+
+
+def draw(report: Report, stem: Path) -> None:
+    """Curves, and where a run has `probes` in its config, how they came about."""
+    plot.lines(report, stem)
+    history.draw(report, stem)
 
 
 def points(found: Mapping[str, Mapping[str, Any]], subject: Subject) -> list[Point]:

@@ -1,11 +1,13 @@
 """Figures of probes: curves with a band over seeds, one panel a quantity."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from resjax.probes.findings import Quantity, Report, chosen
+import numpy as np
+
+from resjax.probes.findings import Quantity, Report
 
 # Wong's colours, distinct under the common colour deficiencies (Nature Methods 8, 441, 2011).
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -42,30 +44,62 @@ def lines(report: Report, stem: Path) -> None:
 
 
 def panel(axis: Any, report: Report, quantity: Quantity) -> None:
-    names = chosen(report.lines(quantity.name))
+    """A colour for each arm, a style for each line; arms that agree show as one curve inside another."""
+    names, everywhere = report.shown(quantity.name), report.styles
     for number, label in enumerate(report.labels):
-        for style, line in zip(STYLES, names, strict=False):
+        for line in names:
             curve = report.curve(label, quantity.name, line)
-            if not curve:
-                continue
-            x, colour = [at for at, *_ in curve], COLOURS[number % len(COLOURS)]
-            name = f"{label}, {line}" if line and len(names) > 1 else label
-            axis.plot(
-                x, [found.mean for *_, found in curve], style, color=colour, linewidth=1.8, label=name,
-                marker="o" if len(curve) < 20 else None, markersize=3,
-            )  # fmt: skip
-            low = [found.mean - (found.std or 0) for *_, found in curve]
-            high = [found.mean + (found.std or 0) for *_, found in curve]
-            if quantity.log:  # a band that reaches zero has no end on this axis
-                low = [max(value, found.mean / 10) for value, (*_, found) in zip(low, curve, strict=True)]
-            axis.fill_between(x, low, high, color=colour, alpha=0.15, linewidth=0)
+            if curve:
+                name = f"{label}, {line}" if line and len(everywhere) > 1 else label
+                settings = {
+                    "color": COLOURS[number % len(COLOURS)],
+                    "linestyle": STYLES[everywhere.index(line) % len(STYLES)],
+                    "linewidth": 1.6 + 1.2 * (len(report.labels) - 1 - number),
+                    "marker": "o" if len(curve) < 20 else None,
+                    "markersize": 3,
+                }
+                _curve(axis, curve, name, settings, log=quantity.log)
     dress(axis, quantity)
+
+
+def _curve(axis: Any, curve: Sequence[Any], name: str, settings: dict[str, Any], *, log: bool) -> None:
+    x, found = [at for at, *_ in curve], [summary for *_, summary in curve]
+    axis.plot(x, [each.mean for each in found], label=name, **settings)
+    low = [each.mean - (each.std or 0) for each in found]
+    high = [each.mean + (each.std or 0) for each in found]
+    if log:  # a band that reaches zero has no end on this axis
+        low = [max(value, each.mean / 10) for value, each in zip(low, found, strict=True)]
+    axis.fill_between(x, low, high, color=settings["color"], alpha=0.15, linewidth=0)
+
+
+def heat_map(
+    fig: Any, axis: Any, values: np.ndarray, steps: Sequence[float], places: Sequence[str], title: str
+) -> None:
+    """Values (places, steps), above zero, in colours of a logarithmic scale; the image is at the bottom."""
+    from matplotlib.colors import LogNorm
+
+    edges = np.arange(len(places) + 1)
+    shown = axis.pcolormesh(_edges(steps), edges, values, norm=LogNorm(), cmap="viridis")
+    every = max(1, -(-len(places) // 12))
+    axis.set_yticks(edges[:-1:every] + 0.5, places[::every], fontsize=7)
+    axis.set(title=title, xlabel="training steps")
+    fig.colorbar(shown, ax=axis)
+
+
+def _edges(x: Sequence[float]) -> np.ndarray:
+    """-> the borders of cells around these places."""
+    if len(x) == 1:
+        return np.array([x[0] - 0.5, x[0] + 0.5])
+    middle = (np.array(x[1:]) + np.array(x[:-1])) / 2
+    return np.array([1.5 * x[0] - 0.5 * x[1], *middle, 1.5 * x[-1] - 0.5 * x[-2]])
 
 
 def dress(axis: Any, quantity: Quantity) -> None:
     axis.set(title=quantity.title, xlabel=quantity.x_label, ylabel=quantity.y_label)
     if quantity.log:
         axis.set_yscale("log")
+    if all(float(line.get_xdata()[0]).is_integer() for line in axis.lines):
+        axis.locator_params(axis="x", integer=True)
     axis.grid(alpha=0.25)
     axis.spines[["top", "right"]].set_visible(False)
 

@@ -3,14 +3,14 @@
 import dataclasses
 import functools
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array
+from jaxtyping import Array, Float, Int
 
 from resjax import config as configs
 from resjax import evaluate
@@ -66,7 +66,7 @@ class Subject:
 
     @functools.cached_property
     def anatomy(self) -> Anatomy:
-        return dissect(self.net.trunk, self.job.dataset.image_shape)
+        return _dissect(self.net.trunk, self.job.dataset.image_shape)
 
     @property
     def parts(self) -> list[str]:
@@ -79,10 +79,24 @@ class Subject:
         index = np.random.default_rng(0).permutation(len(whole))[:count]
         return self.job.device_data(whole.take(index))
 
+    def images(self, count: int, split: str) -> tuple[Float[Array, "n h w c"], Int[Array, " n"]]:
+        """-> as many examples as the whole trunk reads them, not augmented, and their labels."""
+        data = self.examples(count, split)
+        return data.pipeline.evaluate(data.images), data.labels
+
+    @property
+    def evaluated_trunk(self) -> Variables:
+        """-> the collections of the trunk alone, as evaluation uses them."""
+        return {name: tree["trunk"] for name, tree in self.averaged.items() if "trunk" in tree}
+
     def batch(self, count: int, split: str = "train") -> tuple[Array, Targets]:
         """-> what the net reads of so many examples, not augmented, and all targets."""
         data = self.examples(count, split)
         return data.read(self.net, self.variables, jnp.arange(len(data.labels)))
+
+
+# Training asks for one net's again and again.
+_dissect: Callable[..., Anatomy] = functools.lru_cache(maxsize=8)(dissect)
 
 
 @functools.lru_cache(maxsize=2)

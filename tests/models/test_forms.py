@@ -1,5 +1,7 @@
 """The forms of a head: shapes, parameters, and what they cannot read."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -52,11 +54,30 @@ def test_every_form_gives_its_target_s_shape_and_drops_only_in_training(form: st
     assert first.shape == (3, *target)
     np.testing.assert_array_equal(first, again)
     trained = module.apply(variables, x, train=True, rngs={"dropout": key}, mutable=["batch_stats"])[0]
-    assert (form == "googlenet") == bool(jnp.abs(trained - first).max() > 1e-6)
+    changes = ("googlenet", "normed_linear")  # it drops; it has the statistics of the batch
+    assert (form in changes) == bool(jnp.abs(trained - first).max() > 1e-6)
 
 
-def test_pooled_linear_reads_vectors_as_they_are() -> None:
-    assert parameters("pooled_linear", jnp.ones((2, 64)))["classifier/kernel"] == (64, 10)
+@pytest.mark.parametrize("form", ["pooled_linear", "normed_linear"])
+def test_pooled_heads_read_vectors_as_they_are(form: str) -> None:
+    assert parameters(form, jnp.ones((2, 64)))["classifier/kernel"] == (64, 10)
+
+
+def test_normed_linear_is_linear_and_blind_to_the_scale_of_a_feature() -> None:
+    module, x = forms.FORMS["normed_linear"]((10,)), jax.random.normal(jax.random.key(1), (40, 6))
+    variables = module.init(jax.random.key(0), x, train=False)
+    assert {*variables["params"]} == {"classifier"}
+
+    def trained(x: jax.Array) -> tuple[jax.Array, dict[str, Any]]:
+        found: Any = module.apply(variables, x, train=True, mutable=["batch_stats"])
+        return found
+
+    stretched = x * jnp.arange(1.0, 7.0)[None] + 3
+    np.testing.assert_allclose(trained(stretched)[0], trained(x)[0], atol=1e-4)
+    moved = {**variables, **trained(x)[1]}
+    inputs = jnp.concatenate([x[:2], x[:2].mean(0, keepdims=True)])
+    a, b, half = np.asarray(module.apply(moved, inputs, train=False))
+    np.testing.assert_allclose(half, (a + b) / 2, atol=1e-5)
 
 
 @pytest.mark.parametrize(("form", "shape"), [("googlenet", (2, 4, 4, 8)), ("conv", (2, 64))])

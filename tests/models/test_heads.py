@@ -128,7 +128,7 @@ def test_a_name_that_is_taken_or_cannot_be_a_key_is_refused(names: tuple[str, ..
 class Watched(ResidualMLP):
     """A trunk that tells when it is traced."""
 
-    note: Callable[[], None]
+    note: Callable[[], None] = print
 
     def parts(self, layers: BoundLayers) -> list[tuple[str, Part]]:
         self.note()
@@ -137,7 +137,9 @@ class Watched(ResidualMLP):
 
 def test_a_change_of_a_loss_s_weight_compiles_nothing_and_counts() -> None:
     traces = Counter()
-    net = headed(*HEADS, on=Watched(3, Layers(), 2, 4, "original", True, lambda: traces.update(["trunk"])))
+    net = headed(
+        *HEADS, on=Watched(3, Layers(), 2, 4, "original", True, note=lambda: traces.update(["trunk"]))
+    )
     modules = frozenset(initial(net)["params"]["trunk"])
     task = Task(net, Objective(dict.fromkeys(net.output_names, Term())), optax.sgd(0.1), modules)
     chunk = TrainProgram(1, task)
