@@ -111,7 +111,7 @@ class Report:
 def save(report: Report, stem: Path) -> None:
     """Writes STEM.json, which says all of it, and STEM.csv, the numbers alone."""
     stem.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(stem.with_suffix(".json"), json.dumps(_plain(report), indent=1) + "\n")
+    write_atomically(stem.with_suffix(".json"), to_json(report))
     write_atomically(stem.with_suffix(".csv"), _csv(report.findings))
 
 
@@ -130,11 +130,15 @@ def read(path: Path) -> Report:
         raise ValueError(f"{path} is no report of a probe ({error})") from error
 
 
-def _plain(report: Report) -> dict[str, Any]:
+def to_json(report: Report) -> str:
+    """Values are rounded to seven digits, which float32 has."""
     values = dataclasses.asdict(report)
     for finding, plain in zip(report.findings, values["findings"], strict=True):
-        plain["points"] = [list(dataclasses.astuple(point)) for point in finding.points]
-    return values | provenance()
+        plain["points"] = [
+            [point.quantity, point.line, point.x, point.name, float(f"{point.value:.7g}")]
+            for point in finding.points
+        ]
+    return json.dumps(values | provenance()) + "\n"
 
 
 def _csv(findings: Sequence[Finding]) -> str:

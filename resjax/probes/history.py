@@ -25,16 +25,18 @@ def read(workdir: Path, probe: str) -> list[Point]:
 
 
 def draw(report: Report, stem: Path) -> None:
-    """One row for each net that has a history, one column for each thing that was measured."""
-    shown = [finding for finding in report.findings if _lines(finding)]
+    """A row for each arm that has a history, its first seed; a column for each thing that was measured."""
+    first = {finding.label: finding for finding in reversed(report.findings) if _lines(finding)}
+    shown = [first[label] for label in report.labels if label in first]
     if not shown:
         return
     lines = list(dict.fromkeys(line for finding in shown for line in _lines(finding)))
+    labels = {quantity.name: quantity.y_label for quantity in report.quantities}
     file = stem.with_name(f"{stem.name}-{HISTORY}")
     with plot.canvas(len(shown), len(lines), file) as (fig, axes):
         for row, finding in zip(axes, shown, strict=True):
             for axis, line in zip(row, lines, strict=True):
-                _map(fig, axis, finding, line)
+                _map(fig, axis, finding, line, labels.get(line.split("/")[0], ""))
         fig.suptitle(f"{report.title}: over training")
 
 
@@ -45,11 +47,12 @@ def _lines(finding: Finding) -> list[str]:
     return list(dict.fromkeys(main or found))
 
 
-def _map(fig: object, axis: object, finding: Finding, line: str) -> None:
+def _map(fig: object, axis: object, finding: Finding, line: str, label: str) -> None:
     points = [point for point in finding.points if (point.quantity, point.line) == (HISTORY, line)]
     steps = sorted({point.x for point in points})
     places = list(dict.fromkeys(point.name for point in points))
     values = np.full((len(places), len(steps)), np.nan)
     for point in points:
         values[places.index(point.name), steps.index(point.x)] = point.value
-    plot.heat_map(fig, axis, values, steps, places, title=f"{finding.label}, {line}")
+    title = f"{finding.label}, seed {finding.seed}: {line}"
+    plot.heat_map(fig, axis, values, steps, places, title=title, label=label)

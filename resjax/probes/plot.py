@@ -54,7 +54,7 @@ def panel(axis: Any, report: Report, quantity: Quantity) -> None:
                 settings = {
                     "color": COLOURS[number % len(COLOURS)],
                     "linestyle": STYLES[everywhere.index(line) % len(STYLES)],
-                    "linewidth": 1.6 + 1.2 * (len(report.labels) - 1 - number),
+                    "linewidth": 3.6 - 2 * number / max(1, len(report.labels) - 1),
                     "marker": "o" if len(curve) < 20 else None,
                     "markersize": 3,
                 }
@@ -73,17 +73,20 @@ def _curve(axis: Any, curve: Sequence[Any], name: str, settings: dict[str, Any],
 
 
 def heat_map(
-    fig: Any, axis: Any, values: np.ndarray, steps: Sequence[float], places: Sequence[str], title: str
+    fig: Any, axis: Any, values: np.ndarray, steps: Sequence[float], places: Sequence[str], **texts: str
 ) -> None:
-    """Values (places, steps), above zero, in colours of a logarithmic scale; the image is at the bottom."""
+    """Values (places, steps), above zero, in colours of a logarithmic scale; the image is at the bottom.
+
+    `texts` are the title and the `label` of the colours.
+    """
     from matplotlib.colors import LogNorm
 
     edges = np.arange(len(places) + 1)
     shown = axis.pcolormesh(_edges(steps), edges, values, norm=LogNorm(), cmap="viridis")
     every = max(1, -(-len(places) // 12))
     axis.set_yticks(edges[:-1:every] + 0.5, places[::every], fontsize=7)
-    axis.set(title=title, xlabel="training steps")
-    fig.colorbar(shown, ax=axis)
+    axis.set(title=texts["title"], xlabel="training steps")
+    fig.colorbar(shown, ax=axis, label=texts["label"])
 
 
 def _edges(x: Sequence[float]) -> np.ndarray:
