@@ -13,7 +13,10 @@ from resjax.budget import FULL
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "experiments" / "results"
 GRIDS = ("skip_heads_pretraining", "skip_heads_pretraining_mnist", "skip_heads_pretraining_mnist_conv")
-RENDERED = [path for path in sorted(RESULTS.glob("*/*.md")) if path.stem == path.parent.name]
+TABLES = {tables.load(each).name for each in catalogue.specs(ROOT / "experiments")}
+RENDERED = [
+    path for path in sorted(RESULTS.glob("*/*.md")) if path.stem == path.parent.name and path.stem in TABLES
+]
 
 
 def spec(markdown: Path) -> str:

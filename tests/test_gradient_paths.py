@@ -1,0 +1,60 @@
+"""The page on the paths of the gradient says what the committed numbers say."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from experiments import gradient_paths as paths
+from resjax.probes import findings
+from resjax.probes.findings import Finding, Point, Report
+from resjax.probes.gradients import QUANTITIES, TOTAL
+from resjax.probes.registry import PROBES
+
+
+def finding(*points: tuple[str, str, float]) -> Finding:
+    numbered = enumerate(points, 1)
+    return Finding(
+        "a", 0, 0, {}, tuple(Point(kind, line, x, str(x), value) for x, (kind, line, value) in numbered)
+    )
+
+
+def test_what_is_followed_is_the_weighted_sum_where_there_are_heads() -> None:
+    alone = finding(("activations", "main", 8.0), ("activations", "main", 4.0), ("parameters", "main", 1.0))
+    headed = finding(("activations", "main", 8.0), ("activations", TOTAL, 6.0), ("activations", "early", 1.0))
+    report = Report("gradients", "", "", QUANTITIES, {}, (alone, headed))
+    values = [[point.value for point in each.points] for each in paths.followed(report).findings]
+    assert values == [[8.0, 4.0], [6.0]]
+
+
+def test_the_ratio_is_of_the_first_block_s_input_and_the_last_one_s_output() -> None:
+    own = finding(*(("activations", "main", value) for value in (12.0, 6.0, 3.0, 1.0)))
+    report = Report("gradients", "", "", QUANTITIES, {}, (own,))
+    found = paths.ratios({f"gradients-start-{depth}": report for depth in paths.DEPTHS}, "start")
+    curve = found.curve("a", "ratio", "")
+    assert [(x, each.mean) for x, _, each in curve] == [(depth, 4.0) for depth in paths.DEPTHS]
+
+
+def test_the_committed_page_is_rendered_from_the_committed_numbers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for file in paths.RESULTS.glob("*.json"):
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    drawn = []
+    monkeypatch.setattr(paths, "_overview", lambda reports, stem: drawn.append(stem))
+    for probe in PROBES.values():
+        monkeypatch.setitem(vars(probe), "draw", lambda report, stem: drawn.append(stem))
+    paths.publish(tmp_path)
+    page = f"{paths.NAME}.md"
+    assert (tmp_path / page).read_text() == (paths.RESULTS / page).read_text()
+    assert all((paths.RESULTS / f"{stem.name}.png").exists() for stem in drawn)
+    assert json.loads((paths.RESULTS / paths.COST).read_text())["minutes"] < 15
+
+
+def test_every_committed_report_is_of_all_arms_and_seeds() -> None:
+    for kind, when in paths.MEASURED:
+        for depth in paths.DEPTHS:
+            report = findings.read(paths.RESULTS / f"{kind}-{when}-{depth}.json")
+            assert report.labels == list(paths.ARMS)
+            assert {report.seeds(label) for label in report.labels} == {paths.SEEDS}
+            assert all(each.config["model"]["depth"] == depth for each in report.findings)
