@@ -82,7 +82,7 @@ class Watch:
 
     Attributes:
       name: `gradients` or `responses`, as `resjax probe` measures them.
-      every: steps between two measurements; each costs about as much as two steps.
+      every: steps between two measurements; experiments/results/benchmarks/watching.md has what each costs.
       examples: of train, not augmented, always the same ones.
     """
 

@@ -11,7 +11,7 @@ from resjax.errors import ResjaxError, UserError
 from resjax.verbs import Parser
 
 RESULTS = Path(__file__).parents[1] / "results" / "benchmarks"
-BENCHMARKS = {each.name: each for each in (cpu.BENCHMARK, loop.BENCHMARK, own.HEADS, own.DEPTH, own.PROBES)}
+BENCHMARKS = {each.name: each for each in (cpu.BENCHMARK, loop.BENCHMARK, own.HEADS, own.DEPTH)}
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -1,4 +1,4 @@
-"""The benchmarks of resjax against itself: what heads and probes cost, and a loop over units."""
+"""The benchmarks of resjax against itself: `heads`, what they cost, and `depth`, a loop over its units."""
 
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -7,7 +7,6 @@ from pathlib import Path
 from experiments.benchmarks import workload
 from experiments.benchmarks.benchmark import Benchmark
 from experiments.benchmarks.harness import Side, module
-from experiments.benchmarks.recipes import EVERY
 
 COMMON = (
     " by resjax's real loop, on images in memory, in turns of {steps} steps. Rounds, medians, ratios and what"
@@ -63,17 +62,5 @@ DEPTH = _benchmark(
         "scanned": "units in a loop",
         "norms": "in a loop, norms anew",
         "units": "in a loop, units anew",
-    },
-)
-
-PROBES = _benchmark(
-    "probes",
-    "What probes in training cost",
-    f"ResNet-20, batch 128, float32, measured every {EVERY} steps on 128 images, so by turns of as many,",
-    "none",
-    {
-        "none": "no probes",
-        "gradients": "gradients",
-        "both": "gradients and responses",
     },
 )

@@ -1,4 +1,4 @@
-"""configs/cifar10_resnet.py with what the benchmarks `heads`, `depth` and `probes` compare."""
+"""configs/cifar10_resnet.py with what the benchmarks `heads` and `depth` compare."""
 
 from ml_collections import ConfigDict
 
@@ -22,13 +22,10 @@ SETTINGS = {
     "norms": dict(remat="norms"),
     "units": dict(remat="units"),
 }
-WATCHED = {"gradients": ("gradients",), "both": ("gradients", "responses")}
-EVERY = 100  # twice as often as by default
 
 
 def get_config(name: str = "none") -> ConfigDict:
     config = cifar10_resnet.get_config(str(DEEP if name in SETTINGS else 20))
     config.heads = HEADS.get(name, ())
     config.update(train=SETTINGS.get(name, {}))
-    config.probes = tuple(dict(name=probe, every=EVERY) for probe in WATCHED.get(name, ()))
     return config
