@@ -64,17 +64,24 @@ PROBE = f"""\
 Measures a net at the start of training, of a config, or at a checkpoint of a run, and writes the numbers
 (.json, .csv) and a figure (.png, .pdf). Configs are measured with several seeds.
 
-  gradients        norm of the loss gradient by block, of the main loss and of each head, and their cosine
+  gradients        norm of the loss gradient by block, of the main loss and of each head; their cosine
+                   examples=128
   shattered        how fast the gradient with respect to the input changes with the input
+                   nets=8 inputs=256 paths=8
   responses        standard deviation of every layer's response
+                   examples=512
   lesion           error of a trained net when units are deleted or swapped; gradient by length of path
+                   examples=250 draws=10 counts=12
   landscape        loss around the net's values, along random directions
+                   points=21 radius=1.0 examples=250 directions=0
   effective-depth  accuracy of linear probes behind every block of a trained net; similarity of blocks
+                   epochs=20 learning_rate=0.1 examples=500
   jacobian         singular values of the blocks' and the net's input-output Jacobian
+                   examples=8 steps=16 draws=16
 
 --compare overlays several: each is a config or a run's folder, with a label of its own, and behind a
-config overrides of its own. Those of one label are seeds of one arm. Settings of a probe are given as
---probe.KEY=VALUE.
+config overrides of its own. Those of one label are seeds of one arm. The settings below each probe are
+changed by --probe.KEY=VALUE; what they mean, and what is measured, its .json says.
 {OVERRIDES}
 examples:
   resjax probe gradients --config configs/cifar10_resnet.py:56

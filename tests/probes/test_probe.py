@@ -135,8 +135,12 @@ def test_a_run_has_its_own_config(
     assert Path("run/probes/gradients.json").exists()
 
 
-def test_the_help_names_every_probe_and_training_the_cheap_ones() -> None:
-    assert re.findall(r"^  ([a-z-]+)  ", usage.PROBE, re.MULTILINE) == list(PROBES)
+def test_the_help_names_every_probe_with_its_settings_and_training_the_cheap_ones() -> None:
+    told = re.findall(r"^  ([a-z-]+)  .*\n {19}(.*)$", usage.PROBE, re.MULTILINE)
+    for (name, settings), known in zip(told, PROBES, strict=True):
+        assert name == known
+        own = Section(PROBES[name].measure).keys(None)
+        assert settings == " ".join(f"{key}={default}" for key, (_, default) in own.items())
     assert set(Section(Watch).keys(None)["name"][0].__args__) == set(CHEAP) <= set(PROBES)
 
 
