@@ -22,7 +22,7 @@ weights transposed, and one autoencoder for each layer:
 Chosen: 1,000 units a layer, batches of 100, momentum 0.9, no weight decay, cosines; 10 epochs for each
 autoencoder, 30 for the whole net, with pretraining or without.
 
-Not yet run at full length here.
+Run at full length here: experiments/vincent2010.py, whose page has the numbers.
 """
 
 from ml_collections import ConfigDict

@@ -22,6 +22,7 @@ from typing import Any
 
 from resjax import backend, probe
 from resjax import config as configs
+from resjax.__main__ import one_voice
 from resjax.config import Config
 from resjax.errors import ResjaxError
 from resjax.probes import findings, plot
@@ -82,26 +83,30 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = _parser().parse_args(argv)
     backend.configure()
     try:
-        if not args.render:
-            start = time.monotonic()
-            with Display() as display:
-                _measure(args.workdir, args.results, display)
-            cost = {"minutes": round((time.monotonic() - start) / 60, 2), **provenance()}
-            write_atomically(args.results / COST, json.dumps(cost, indent=1) + "\n")
-        publish(args.results)
+        with one_voice():
+            if not args.render:
+                _measure(args.workdir, args.results)
+            publish(args.results)
     except ResjaxError as error:
         print(f"resjax: {error}", file=sys.stderr)
         return error.exit_code
     return 0
 
 
-def _measure(workdir: Path, results: Path, display: Display) -> None:
-    for depth in DEPTHS:
-        for kind, when in MEASURED:
-            _probe(f"{kind}-{when}-{depth}", _nets(depth, when, workdir, display), results, display)
-    scalar = (configs.load(f"{CONFIGS}/shattered.py:{arm}") for arm in SCALAR)
-    nets = (net for arm, config in zip(SCALAR, scalar, strict=True) for net in at_start(arm, config, SEEDS))
-    _probe("shattered", nets, results, display)
+def _measure(workdir: Path, results: Path) -> None:
+    start = time.monotonic()
+    with Display() as display:
+        for depth in DEPTHS:
+            for kind, when in MEASURED:
+                _probe(f"{kind}-{when}-{depth}", _nets(depth, when, workdir, display), results, display)
+        _probe("shattered", _scalar_nets(), results, display)
+    cost = {"minutes": round((time.monotonic() - start) / 60, 2), **provenance()}
+    write_atomically(results / COST, json.dumps(cost, indent=1) + "\n")
+
+
+def _scalar_nets() -> Iterator[Subject]:
+    for arm in SCALAR:
+        yield from at_start(arm, configs.load(f"{CONFIGS}/shattered.py:{arm}"), SEEDS)
 
 
 def _probe(name: str, nets: Iterator[Subject], results: Path, display: Display) -> None:

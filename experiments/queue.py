@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from resjax import backend, table
+from resjax.__main__ import one_voice
 from resjax.errors import Interrupted, ResjaxError, UserError, did_you_mean
 from resjax.progress import Display
 from resjax.stop import time_limit
@@ -53,7 +54,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     backend.configure()
     end = time.monotonic() + args.seconds if args.seconds else None
     try:
-        return _all(args, [_spec(name) for name in args.tables or ORDER], end)
+        with one_voice():
+            return _all(args, [_spec(name) for name in args.tables or ORDER], end)
     except ResjaxError as error:
         print(f"resjax: {error}", file=sys.stderr)
         return error.exit_code

@@ -19,7 +19,7 @@ OVERRIDE = re.compile(r"--(no)?config\.|--probe\.|[^-]|-[\d.]")  # a key, or a v
 
 def command() -> None:
     """The process: it ends at once behind a failure, where a failed save's threads would go on to print."""
-    with _one_voice():
+    with one_voice():
         code = main()
         if code:
             with contextlib.suppress(OSError):
@@ -39,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     warnings.showwarning = lambda message, *_: print(f"resjax: warning: {message}", file=sys.stderr)
     try:
         backend.configure()
-        with _one_voice():
+        with one_voice():
             args.run(args)
     except ResjaxError as error:
         return _fail(str(error), error.exit_code)
@@ -55,7 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 @contextlib.contextmanager
-def _one_voice() -> Iterator[None]:
+def one_voice() -> Iterator[None]:
     """Orbax and tensorstore tell a failed save many times over, in logs and threads; we raise it once."""
     absl_logging.set_verbosity(absl_logging.FATAL)
     logging.getLogger("asyncio").setLevel(logging.CRITICAL)

@@ -1,4 +1,4 @@
-"""The page on the paths of the gradient says what the committed numbers say."""
+"""The pages made of probes say what the committed numbers say."""
 
 import json
 from pathlib import Path
@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 
 from experiments import gradient_paths as paths
+from experiments import he2015_figure7 as figure7
+from resjax.budget import FULL
 from resjax.probes import findings
 from resjax.probes.findings import Finding, Point, Report
 from resjax.probes.gradients import QUANTITIES, TOTAL
@@ -58,3 +60,23 @@ def test_every_committed_report_is_of_all_arms_and_seeds() -> None:
             assert report.labels == list(paths.ARMS)
             assert {report.seeds(label) for label in report.labels} == {paths.SEEDS}
             assert all(each.config["model"]["depth"] == depth for each in report.findings)
+
+
+PAGES = sorted((paths.RESULTS.parent / figure7.NAME).rglob("*.md"))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.parent.name)
+def test_figure_7_is_of_its_numbers_and_says_where_runs_were_shortened(page: Path) -> None:
+    share = page.parent.name.removeprefix("budget-")
+    budget = FULL if share == figure7.NAME else float(share)
+    report = findings.read(page.with_suffix(".json"))
+    assert page.read_text() == figure7.page(report, budget)
+    assert ("Shortened runs" in page.read_text()) == (budget < FULL)
+    assert set(report.labels) <= set(figure7.NETS)
+
+
+def test_figure_7_without_runs_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["--workdir", str(tmp_path / "runs"), "--results", str(tmp_path / "out")]
+    assert figure7.main(arguments) == 2
+    assert "resjax table experiments/he2015_table6.py" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
