@@ -1,4 +1,4 @@
-"""Settings that must stand before JAX is imported; each is left alone where the user has set it.
+"""Settings of the machine; each is left alone where the user has set it.
 
 On every backend, the persistent compilation cache: a program that was compiled once is read the next
 time. It takes up to 2 GiB and is apart for each kind of processor, whose programs another may not be able
@@ -8,8 +8,8 @@ On machines that have no accelerator, settings that make convolutional nets trai
 `RESJAX_CPU_TUNING=0` turns them off, to compare:
 
 - XLA's YNN kernels for elementwise operations and reductions, but not for convolutions, where they are
-  slow. The flag is experimental and an unknown one aborts the process: a jaxlib with which it has not been
-  run is asked once, by a process of its own, and the answer kept beside the compilation cache.
+  slow: an option of the programs of training and evaluation alone, for these kernels refuse arrays of some
+  layouts, such as those of a QR decomposition. A jaxlib that does not know it is told of, and goes without.
 - The allocator keeps freed memory. Else glibc maps and unmaps the hundreds of megabytes of temporaries
   of every step, and each page of them is faulted in anew.
 
@@ -18,18 +18,18 @@ The same variable turns off the gradients that models/convolution.py writes for 
 
 import contextlib
 import ctypes
+import functools
 import hashlib
 import os
 import platform
-import subprocess
 import sys
 import warnings
 from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 
-YNN_JAXLIB = ("0.10.2",)  # with which the flag has been run
-YNN_FLAG = "--xla_cpu_experimental_ynn_fusion_type=eltwise,reduce"
+KERNELS = "LIBRARY_FUSION_TYPE_ELTWISE,LIBRARY_FUSION_TYPE_REDUCE"
+YNN = {"xla_cpu_experimental_ynn_fusion_type": KERNELS}
 M_TRIM_THRESHOLD, M_MMAP_MAX, M_ARENA_MAX = -1, -4, -8  # glibc's malloc.h
 ACCELERATORS = ("/dev/nvidia0", "/dev/kfd", "/dev/accel0", "/dev/vfio/0")  # NVIDIA, AMD, TPU, TPU
 
@@ -40,11 +40,11 @@ def caches() -> Path:
 
 
 def configure() -> None:
+    """Sets what must stand before JAX is imported."""
     os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(caches() / f"xla-{_processor()}"))
     os.environ.setdefault("JAX_COMPILATION_CACHE_MAX_SIZE", str(2 * 2**30))
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.1")
     if tunes_cpu() and _cpu_only():
-        _choose_kernels(caches())
         _keep_freed_memory()
 
 
@@ -81,31 +81,31 @@ def _cpu_only() -> bool:
     return platforms == "cpu" or not (platforms or any(map(os.path.exists, ACCELERATORS)))
 
 
-def _choose_kernels(folder: Path) -> None:
-    given, jaxlib = os.environ.get("XLA_FLAGS", ""), metadata.version("jaxlib")
-    if "ynn" not in given and (jaxlib in YNN_JAXLIB or _accepts(jaxlib, YNN_FLAG, folder / f"ynn-{jaxlib}")):
-        os.environ["XLA_FLAGS"] = f"{given} {YNN_FLAG}".strip()
+def compiler_options() -> dict[str, str] | None:
+    """-> those of the programs that take a run's time; None: the compiler's own."""
+    import jax
+
+    chosen = "ynn" in os.environ.get("XLA_FLAGS", "")  # by the user
+    wanted = tunes_cpu() and not chosen and jax.default_backend() == "cpu"
+    return YNN if wanted and _accepts(tuple(YNN.items())) else None
 
 
-def _accepts(jaxlib: str, flag: str, answer: Path) -> bool:
-    """-> whether this jaxlib takes the flag, asked once; where it does not, the user is told."""
-    with contextlib.suppress(OSError):
-        return answer.read_text() == "yes"
-    command = [sys.executable, "-c", "import jax; jax.numpy.ones(3).sum()"]
-    environment = {**os.environ, "XLA_FLAGS": flag, "JAX_PLATFORMS": "cpu"}
+@functools.cache
+def _accepts(options: tuple[tuple[str, str], ...]) -> bool:
+    """-> whether this jaxlib takes the options; where it does not, the user is told, once."""
+    import jax
+
     try:
-        code = subprocess.run(command, env=environment, capture_output=True, timeout=60).returncode
-    except (OSError, subprocess.TimeoutExpired):
-        code = 1
-    if code:
+        jax.jit(lambda x: x + 1, compiler_options=dict(options)).lower(1.0).compile()
+    except (jax.errors.JaxRuntimeError, ValueError) as error:
+        reason = str(error).splitlines()[0]
         warnings.warn(
-            f"jaxlib {jaxlib} does not take {flag}, so that convolutional nets train slower on the CPU",
-            stacklevel=2,
+            f"jaxlib {metadata.version('jaxlib')} does not take {options[0][0]} ({reason}), so that"
+            " convolutional nets train slower on the CPU",
+            stacklevel=3,
         )
-    with contextlib.suppress(OSError):
-        answer.parent.mkdir(parents=True, exist_ok=True)
-        answer.write_text("no" if code else "yes")
-    return not code
+        return False
+    return True
 
 
 def _keep_freed_memory() -> None:

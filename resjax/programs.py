@@ -11,6 +11,7 @@ from typing import Any
 import jax
 from jaxtyping import Array, Bool, Float, Int
 
+from resjax import backend
 from resjax.device import DeviceData, Variables
 from resjax.metrics import Metrics
 from resjax.step import Task, TrainState, eval_step, join, split, train_step
@@ -21,7 +22,7 @@ class TrainProgram:
 
     def __init__(self, steps: int, task: Task):
         self._steps, self._task = steps, task
-        self._compiled = jax.jit(self._run, donate_argnums=0)
+        self._compiled = jax.jit(self._run, donate_argnums=0, compiler_options=backend.compiler_options())
 
     def __call__(
         self,
@@ -89,7 +90,7 @@ class EvalProgram:
 
     def __init__(self, task: Task):
         self._task = task
-        self._compiled = jax.jit(self._run)
+        self._compiled = jax.jit(self._run, compiler_options=backend.compiler_options())
 
     def __call__(
         self,

@@ -12,6 +12,7 @@ from typing import Any
 import filelock
 import jax
 
+from resjax import backend
 from resjax import config as configs
 from resjax.config import Config
 from resjax.errors import FolderBusy, UserError
@@ -170,6 +171,7 @@ def provenance() -> dict[str, Any]:
         "device": {"platform": device.platform, "kind": kind, "count": jax.device_count()},
         "cpu_count": os.cpu_count(),
         "xla_flags": os.environ.get("XLA_FLAGS", ""),
+        "compiler_options": backend.compiler_options() or {},
         "commit": commit(),
     }
 

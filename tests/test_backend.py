@@ -1,12 +1,14 @@
 """Settings for the CPU: set where they are known to work, left alone where the user or a device says so."""
 
 import os
-from importlib import metadata
 from pathlib import Path
 
+import jax
+import jax.numpy as jnp
 import pytest
 
 from resjax import backend
+from resjax.programs import EvalProgram, TrainProgram
 
 
 @pytest.fixture(autouse=True)
@@ -19,56 +21,56 @@ def bare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(backend, "ACCELERATORS", ())
 
 
-def flags(**environment: str) -> str:
-    """-> XLA_FLAGS as they are behind `configure` with these variables."""
-    os.environ |= environment
-    backend.configure()
-    return os.environ.get("XLA_FLAGS", "")
-
-
-def as_jaxlib(version: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(metadata, "version", lambda name: version)
-
-
-def test_kernels_are_chosen_where_they_are_known_to_work(monkeypatch: pytest.MonkeyPatch) -> None:
-    as_jaxlib(backend.YNN_JAXLIB[0], monkeypatch)
-    assert flags(XLA_FLAGS="--xla_foo=1") == f"--xla_foo=1 {backend.YNN_FLAG}"
-    assert flags() == f"--xla_foo=1 {backend.YNN_FLAG}"  # a second time changes nothing
+def test_kernels_are_chosen_where_nobody_says_otherwise() -> None:
+    assert backend.compiler_options() == backend.YNN
 
 
 @pytest.mark.parametrize(
     "environment",
-    [
-        {"RESJAX_CPU_TUNING": "0"},
-        {"JAX_PLATFORMS": "tpu"},
-        {"XLA_FLAGS": "--xla_cpu_experimental_ynn_fusion_type=invalid"},
-    ],
+    [{"RESJAX_CPU_TUNING": "0"}, {"XLA_FLAGS": "--xla_cpu_experimental_ynn_fusion_type=invalid"}],
     ids=str,
 )
-def test_nothing_is_set_against_the_user_or_for_a_device(environment: dict[str, str]) -> None:
-    assert flags(**environment) == environment.get("XLA_FLAGS", "")
+def test_nothing_is_chosen_against_the_user(environment: dict[str, str]) -> None:
+    os.environ |= environment
+    assert backend.compiler_options() is None
 
 
-def test_nothing_is_set_where_there_is_an_accelerator(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_nothing_is_chosen_for_a_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    assert backend.compiler_options() is None
+
+
+@pytest.mark.parametrize("options", [{"xla_no_such_option": "1"}, {**backend.YNN, "x": "y"}], ids=str)
+def test_a_jaxlib_that_does_not_know_them_is_told_of_and_goes_without(
+    options: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "nvidia0").touch()
-    monkeypatch.setattr(backend, "ACCELERATORS", (str(tmp_path / "nvidia0"),))
-    assert flags() == ""
-    assert flags(JAX_PLATFORMS="cpu") != ""  # the user wants the CPU
+    monkeypatch.setattr(backend, "YNN", options)
+    with pytest.warns(UserWarning, match=rf"jaxlib [\d.]+ does not take {next(iter(options))} \("):
+        assert backend.compiler_options() is None
+    assert backend.compiler_options() is None  # said once
 
 
-@pytest.mark.parametrize("flag", ["--xla_cpu_enable_fast_math=false", "--xla_cpu_no_such_flag=1"])
-def test_another_jaxlib_is_asked_once_whether_it_takes_the_flag(
-    flag: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, recwarn: pytest.WarningsRecorder
-) -> None:
-    as_jaxlib("0.99.0", monkeypatch)
-    monkeypatch.setattr(backend, "YNN_FLAG", flag)
-    known = "no_such" not in flag
-    assert flags() == (flag if known else "")
-    assert [str(each.message).partition(",")[0] for each in recwarn] == (
-        [] if known else [f"jaxlib 0.99.0 does not take {flag}"]
-    )
-    assert (tmp_path / "resjax" / "ynn-0.99.0").read_text() == ("yes" if known else "no")
-    monkeypatch.setattr(backend.subprocess, "run", None)  # not asked again
-    assert flags(XLA_FLAGS="") == (flag if known else "")
+def test_the_programs_of_a_run_have_them_and_others_do_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those kernels refuse the layout of a QR decomposition, which a user's initial values may need."""
+    given = []
+    real = jax.jit
+
+    def watch(function: object, **settings: object) -> object:
+        given.append(settings.get("compiler_options"))
+        return real(lambda: None)
+
+    monkeypatch.setattr(jax, "jit", watch)
+    TrainProgram(1, None)  # pyright: ignore[reportArgumentType]
+    EvalProgram(None)  # pyright: ignore[reportArgumentType]
+    assert given == [backend.YNN, backend.YNN]
+    monkeypatch.undo()
+    q = jax.nn.initializers.orthogonal()(jax.random.key(0, impl="rbg"), (64, 64))
+    assert float(jnp.abs(q.T @ q - jnp.eye(64)).max()) < 1e-5
+
+
+def test_the_environment_is_left_alone_but_for_the_cache() -> None:
+    before = dict(os.environ)
+    backend.configure()
+    changed = {name for name in os.environ if os.environ[name] != before.get(name)}
+    assert "XLA_FLAGS" not in changed
+    assert "JAX_COMPILATION_CACHE_DIR" in changed

@@ -83,7 +83,7 @@ def run(
         with contextlib.ExitStack() as stack:
             live = [stack.enter_context(each) for each in _started(sides, Path(folder), say)]
             found = rounds.run(_turns(live, benchmark), wanted, probe, say, pause)
-    del origin["xla_flags"]  # of this process; each side tells its own
+    del origin["xla_flags"], origin["compiler_options"]  # of this process; each side tells its own
     origin["versions"] |= {need: metadata.version(need) for side in sides for need in side.needs}
     return {
         "benchmark": benchmark.name,

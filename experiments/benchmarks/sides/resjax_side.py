@@ -8,6 +8,7 @@ checkpoints but with `--saves`.
 
 import argparse
 import contextlib
+import json
 import os
 import tempfile
 import time
@@ -53,7 +54,8 @@ class PausingDisplay(Display):
 def facts() -> dict[str, str]:
     import jax
 
-    return {"platform": jax.default_backend(), "xla_flags": os.environ.get("XLA_FLAGS", "")}
+    flags, options = os.environ.get("XLA_FLAGS", ""), json.dumps(backend.compiler_options() or {})
+    return {"platform": jax.default_backend(), "xla_flags": flags, "compiler_options": options}
 
 
 def multiply_adds(loaded: Any) -> int:
