@@ -2,7 +2,6 @@
 
 import itertools
 import json
-import statistics
 import sys
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ import jax
 import numpy as np
 import pytest
 
-from experiments.benchmarks import benchmark, cpu, harness, render, rounds, summary, watching, workload
+from experiments.benchmarks import benchmark, cpu, harness, render, rounds, summary, workload
 from experiments.benchmarks.__main__ import BENCHMARKS, RESULTS, main
 from experiments.benchmarks.benchmark import Benchmark
 from experiments.benchmarks.harness import Live, Side, environment
@@ -249,13 +248,3 @@ def test_what_is_committed_is_rendered_from_the_committed_record(path: Path) -> 
     text = render.markdown(BENCHMARKS[path.stem], render.read(path))
     assert path.with_suffix(".md").read_text() == text
     assert path.with_suffix(".png").stat().st_size > 10_000
-
-
-def test_what_probes_cost_is_rendered_from_its_record_and_below_a_twentieth() -> None:
-    record = json.loads(watching.PATH.read_text())
-    assert watching.PATH.with_suffix(".md").read_text() == watching.markdown(record)
-    every = watching.watch("gradients").every
-    for name in {each["probe"] for each in record["rounds"]}:
-        own = [each["measurement"] / each["step"] for each in record["rounds"] if each["probe"] == name]
-        assert len(own) == watching.ROUNDS
-        assert statistics.median(own) / every < 0.05
