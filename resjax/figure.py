@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from resjax import stats
+from resjax.budget import FULL
 from resjax.records import Records
 from resjax.render import values
 from resjax.rows import Record, Row, Table
@@ -17,18 +18,23 @@ COLOURS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#0
 def figure(table: Table, found: Records, path: Path) -> None:
     """The table's metric and training, by panel; every seed a dot, lines are means, bands one std.
 
-    Where there are no full runs, it shows those shortened least, and says so.
+    Where there are no full runs, it shows those shortened least, says so, and leaves out published numbers,
+    which are no match for them.
     """
-    records, title = found.full, table.title
-    if not records:
-        share, records = next(iter(found.shortened.items()))
+    title = table.title
+    share, records = (FULL, found.full) if found.full else next(iter(found.shortened.items()))
+    ran = {record["row"] for record in records}
+    if share < FULL:
         title += f"\nshortened runs: {100 * share:g} % of the schedule"
+        rows = tuple(dataclasses.replace(row, published=None) for row in table.rows if row.label in ran)
+        table = dataclasses.replace(table, rows=rows, contrasts=())
     import matplotlib
 
     matplotlib.use("Agg")
     from matplotlib import pyplot as plt
 
-    panels = list(dict.fromkeys(row.panel for row in table.rows))
+    shown = (row for row in table.rows if row.label in ran or (row.published and row.x is not None))
+    panels = list(dict.fromkeys(row.panel for row in shown))
     metrics = (table.metric, "train/accuracy")
     # Without panels the two metrics stand side by side, else below each other.
     shape = (2, len(panels)) if len(panels) > 1 else (1, 2)
@@ -109,8 +115,8 @@ def _against_steps(axis: Any, table: Table, rows: Sequence[Row], records: Sequen
 def _band(axis: Any, points: list[tuple[Any, stats.Summary]], label: str, colour: str) -> None:
     if not points:
         return
-    x = [at for at, _ in points]
-    axis.plot(x, [found.mean for _, found in points], color=colour, linewidth=2, label=label)
+    x, marker = [at for at, _ in points], "o" if len(points) == 1 else None
+    axis.plot(x, [found.mean for _, found in points], color=colour, linewidth=2, label=label, marker=marker)
     low = [found.mean - (found.std or 0.0) for _, found in points]
     high = [found.mean + (found.std or 0.0) for _, found in points]
     axis.fill_between(x, low, high, color=colour, alpha=0.15, linewidth=0)

@@ -93,9 +93,13 @@ def _blocks(table: Table, records: Records) -> Iterator[Block]:
     yield Block([(header(table), body), *_contrasts(table, records.full)], _origin(records.full))
     for share, shortened in records.shortened.items():
         only = Records(shortened, {})
-        body = [_row(table, only, each) for each in table.rows if values(table, shortened, each.label)]
+        run = [each for each in table.rows if values(table, shortened, each.label)]
+        labels = {each.label for each in run}
+        pairs = tuple(pair for pair in table.contrasts if labels.issuperset(pair))
+        contrasts = _contrasts(dataclasses.replace(table, contrasts=pairs), shortened)
+        body = [_row(table, only, each) for each in run]
         heading = f"Shortened runs: {100 * share:g} % of the schedule"
-        yield Block([(_header(table), body), *_contrasts(table, shortened)], _origin(shortened), heading)
+        yield Block([(_header(table), body), *contrasts], _origin(shortened), heading)
 
 
 def _header(table: Table) -> list[str]:
