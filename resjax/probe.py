@@ -19,8 +19,6 @@ from resjax.progress import Display
 from resjax.schema import Section, describe, fits
 from resjax.stop import StopRequest
 
-SEEDS = 3
-
 
 def choose(name: str) -> Probe:
     if name not in PROBES:
@@ -78,9 +76,7 @@ def _target(text: str) -> tuple[str, str, list[str]]:
     return label, parts[0], parts[1:]
 
 
-def probe(
-    name: str, nets: Iterable[Subject], given: dict[str, Any], out: Path, display: Display
-) -> Report:  # fmt: skip
+def probe(name: str, nets: Iterable[Subject], given: dict[str, Any], out: Path, display: Display) -> Report:
     """Measures, and writes OUT/NAME.json, .csv, .png and .pdf.
 
     Raises:
@@ -93,9 +89,7 @@ def probe(
     return report
 
 
-def measure(
-    name: str, nets: Iterable[Subject], given: dict[str, Any], out: Path, display: Display
-) -> Report:  # fmt: skip
+def measure(name: str, nets: Iterable[Subject], given: dict[str, Any], out: Path, display: Display) -> Report:
     """As `probe`, but `out` receives nothing but what a stopped measurement goes on from."""
     chosen, found = choose(name), []
     with display, StopRequest() as stop:

@@ -21,7 +21,7 @@ def fixed(subject: Subject, inputs: Float[Array, "b ..."]) -> Variables:
     At step 0 the running statistics are no estimates yet, but zeros and ones: the mean and the biased
     variance of this batch, `inputs` as the net reads them, stand in for them.
     """
-    own = {name: tree["trunk"] for name, tree in subject.averaged.items() if "trunk" in tree}
+    own = subject.evaluated_trunk
     if subject.step or "batch_stats" not in own:
         return own
     net = subject.net
