@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from resjax import stats
+from resjax import legend, stats
 from resjax.budget import FULL
 from resjax.records import Records
 from resjax.render import values
@@ -49,14 +49,8 @@ def figure(table: Table, found: Records, path: Path) -> None:
         axis.set_ylabel(f"{table.report}, %")
         axis.label_outer()
     axes.flat[0].set_ylim(*((-2, 102) if table.report == "accuracy" else (0, None)))  # shared by all
-    counts = sorted({len(values(table, records, row.label)) for row in table.rows} - {0})
-    seeds = "-".join(map(str, dict.fromkeys((counts[0], counts[-1])))) if counts else "0"
-    handles: dict[str, Any] = {}
-    for axis in axes.flat:
-        handles |= {name: handle for handle, name in zip(*axis.get_legend_handles_labels(), strict=True)}
-    if handles:
-        legend = f"mean ± std of {seeds} seed{'' if seeds == '1' else 's'}"
-        fig.legend([*handles.values()], [*handles], title=legend, frameon=False, loc="outside right center")
+    seeds = legend.span({len(values(table, records, row.label)) for row in table.rows} - {0})
+    legend.outside(fig, axes, f"mean ± std of {seeds} seed{'' if seeds == '1' else 's'}")
     fig.suptitle(title)
     fig.savefig(path, dpi=150, metadata={"Software": None})
     plt.close(fig)

@@ -42,7 +42,7 @@ LAYERS = (
     ("trained",),
     ("job",),
     ("evaluate", "result"),
-    ("markup", "stats"),
+    ("markup", "stats", "legend"),
     ("probes.__init__", "probes.findings"),
     ("probes.plot", "probes.subject"),
     ("probes.bench",),

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from resjax import legend as legends
 from resjax.probes.findings import Quantity, Report
 
 # Wong's colours, distinct under the common colour deficiencies (Nature Methods 8, 441, 2011).
@@ -108,11 +109,5 @@ def dress(axis: Any, quantity: Quantity) -> None:
 
 
 def legend(fig: Any, axes: Any, report: Report) -> None:
-    handles: dict[str, Any] = {}
-    for axis in axes.flat:
-        handles |= {name: handle for handle, name in zip(*axis.get_legend_handles_labels(), strict=True)}
-    counts = sorted({report.seeds(label) for label in report.labels})
-    seeds = "-".join(map(str, dict.fromkeys((counts[0], counts[-1]))))
-    title = "one seed" if seeds == "1" else f"mean ± std of {seeds} seeds"
-    if handles:
-        fig.legend([*handles.values()], [*handles], title=title, frameon=False, loc="outside right center")
+    seeds = legends.span(report.seeds(label) for label in report.labels)
+    legends.outside(fig, axes, "one seed" if seeds == "1" else f"mean ± std of {seeds} seeds")
