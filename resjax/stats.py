@@ -5,8 +5,6 @@ import math
 import statistics
 from collections.abc import Mapping, Sequence
 
-from scipy import optimize, stats
-
 LEVEL = 0.95  # of intervals, two-sided
 POWER = 0.8  # chance to show a difference of the size that `detectable` gives
 
@@ -59,11 +57,15 @@ def paired_difference(treated: Mapping[int, float], control: Mapping[int, float]
 
 
 def _critical(n: int) -> float:
+    from scipy import stats  # most of a second, which a run that asks for no statistics does not wait for
+
     return float(stats.t.ppf((1 + LEVEL) / 2, n - 1))
 
 
 def _noncentrality(n: int) -> float:
     """-> true difference / standard error at which Student's t passes its critical value with `POWER`."""
+    from scipy import optimize, stats
+
     critical = _critical(n)
 
     def missing(shift: float) -> float:

@@ -12,7 +12,7 @@ import json
 import os
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +22,12 @@ from resjax.progress import Display, Update
 
 
 class PausingDisplay(Display):
-    """Speaks the protocol at every `steps`-th step; the steps before the first stop warm up."""
+    """Speaks the protocol at every `steps`-th step; the steps before the first stop warm up.
 
-    def __init__(self, channel: Channel, steps: int, facts: dict[str, Any]):
+    The facts are gathered at that stop, for no user's first step waits for them.
+    """
+
+    def __init__(self, channel: Channel, steps: int, facts: Callable[[], dict[str, Any]]):
         super().__init__()
         self._channel, self._steps, self._facts, self._cold = channel, steps, facts, True
 
@@ -46,7 +49,7 @@ class PausingDisplay(Display):
         if warm:
             self._channel.tell({"seconds": time.perf_counter() - self._start})
         else:
-            self._channel.tell({"ready": self._facts})
+            self._channel.tell({"ready": self._facts()})
         self._channel.wait()
         self._start = time.perf_counter()
 
@@ -74,7 +77,9 @@ def main() -> None:
 
     loaded = recipe(args)
     with tempfile.TemporaryDirectory() as workdir:
-        display = PausingDisplay(channel, args.steps, facts() | {"multiply_adds": multiply_adds(loaded)})
+        display = PausingDisplay(
+            channel, args.steps, lambda: facts() | {"multiply_adds": multiply_adds(loaded)}
+        )
         train.train(loaded, Path(workdir), display)
 
 
