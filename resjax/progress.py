@@ -29,12 +29,14 @@ class Clock:
 
     Attributes:
       seconds: of everything, compilation included.
+      compiling: until the first steps of each program were done, initial values included.
       images, training: examples and seconds of training steps alone, after the first dispatch.
     """
 
     seconds: float = 0.0
     images: int = 0
     training: float = 0.0
+    compiling: float = 0.0
 
     def __post_init__(self) -> None:
         self._mark = time.monotonic()
@@ -49,6 +51,9 @@ class Clock:
     def trained(self, images: int) -> None:
         self.training += self.tick()
         self.images += images
+
+    def compiled(self) -> None:
+        self.compiling += self.tick()
 
     @property
     def images_per_second(self) -> float:

@@ -14,6 +14,7 @@ from resjax.records import Records
 from resjax.rows import Record, Row, Table
 
 COST = "multiply-adds of training, 10⁹"
+TIMES = ["seconds a run without compiling (mean ± std)", "compiling, s"]
 CONTRAST = ["row - control, paired by seed", "difference, points", "95 % interval", "detectable, points", "n"]
 CONTRAST += ["what moved"]
 CSV = ["row", "line", "panel", "x", "metric", "seed", "value", "train_accuracy", "training_multiply_adds"]
@@ -104,7 +105,7 @@ def _blocks(table: Table, records: Records) -> Iterator[Block]:
 
 def _header(table: Table) -> list[str]:
     ours, train = f"{table.heading(table.metric)} (mean ± std)", table.heading("train/accuracy")
-    return ["row", ours, "n", train, COST, "seconds a run"]
+    return ["row", ours, "n", train, COST, *(TIMES if table.timed else ["seconds a run"])]
 
 
 def _published_header(table: Table) -> list[str]:
@@ -127,20 +128,29 @@ def _row(table: Table, records: Records, row: Row) -> list[str]:
     diverged = len(mine) - len(finished)
     suffix = f" ({diverged} diverged)" if diverged else ""
     if not finished:
-        return [row.label, "not run" if not mine else "-", f"0{suffix}", "", "", ""]
+        seen = [row.label, "not run" if not mine else "-", f"0{suffix}"]
+        return seen + [""] * (len(_header(table)) - len(seen))
     found = stats.summarize(list(values(table, records.full, row.label).values()))
     train = stats.summarize([table.percent(record["metrics"]["train/accuracy"]) for record in finished])
-    seconds = stats.summarize([record["seconds"] for record in finished])
     cost = {record.get("training_multiply_adds") for record in finished}
     costs = " / ".join("" if each is None else _significant(each / 1e9) for each in sorted(cost, key=str))
-    return [row.label, _percent(found), f"{found.n}{suffix}", _percent(train), costs, f"{seconds.mean:.1f}"]
+    return [row.label, _spread(found), f"{found.n}{suffix}", _spread(train), costs, *_times(table, finished)]
+
+
+def _times(table: Table, finished: Sequence[Record]) -> list[str]:
+    seconds = [record["seconds"] for record in finished]
+    if not table.timed:
+        return [f"{stats.summarize(seconds).mean:.1f}"]
+    compiling = [record["compiling_seconds"] for record in finished]
+    found = stats.summarize([whole - part for whole, part in zip(seconds, compiling, strict=True)])
+    return [_spread(found), f"{stats.summarize(compiling).mean:.2f}"]
 
 
 def _significant(value: float) -> str:
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
-def _percent(found: stats.Summary) -> str:
+def _spread(found: stats.Summary) -> str:
     return f"{found.mean:.2f}" + ("" if found.std is None else f" ± {found.std:.2f}")
 
 

@@ -36,6 +36,7 @@ def result(
         "curve": [row for row in log.rows if not any(key.startswith(PROBE) for key in row)],
         "state_sha256": digest(state),
         "seconds": round(clock.seconds, 3),
+        "compiling_seconds": round(clock.compiling, 3),
         "images_per_second": round(clock.images_per_second, 1),
         **provenance(),
     }

@@ -47,6 +47,7 @@ class Table:
       tolerance: in points; a published number is reproduced where ours is surely that near.
       x_log: the figure's axis of the rows' x is logarithmic.
       contrasts: (row, control) labels, compared seed by seed.
+      timed: time is what it is about, so that its mean and spread are shown, without that of compiling.
       note: what a reader must know, below the title.
       keep_records: True puts records beside the table's file, under results/, to be committed; False
         under ./runs, for a table that everyone runs anew.
@@ -62,6 +63,7 @@ class Table:
     x_label: str = ""
     x_log: bool = False
     contrasts: tuple[tuple[str, str], ...] = ()
+    timed: bool = False
     note: str = ""
     keep_records: bool = True
 

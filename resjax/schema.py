@@ -182,7 +182,8 @@ def describe(hint: Any) -> str:
     if typing.get_origin(hint) is typing.Literal:
         return "one of " + ", ".join(repr(choice) for choice in typing.get_args(hint))
     names = {int: "a whole number", float: "a number", bool: "True or False", str: "a text"}
-    names |= {tuple[float, ...]: "a tuple of numbers", tuple[str, ...]: "a tuple of texts", tuple: "a tuple"}
+    names |= {tuple[float, ...]: "a tuple of numbers", tuple[int, ...]: "a tuple of whole numbers"}
+    names |= {tuple[str, ...]: "a tuple of texts", tuple: "a tuple"}
     return names.get(hint, f"of type {hint}")
 
 

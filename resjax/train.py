@@ -174,7 +174,7 @@ class _Run:
                 jax.block_until_ready(tokens.pop(0))
             if cold:  # the first dispatch compiles; throughput is measured behind it
                 jax.block_until_ready(token)
-                self.clock.tick()
+                self.clock.compiled()
                 cold, logged = False, self.done
 
             at_evaluation = self.done % job.eval_steps == 0 or self.done == stage.steps

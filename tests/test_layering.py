@@ -24,6 +24,7 @@ LAYERS = (
     (
         "models.mlp",
         "models.resnet",
+        "models.resnet9",
         "models.googlenet",
         "models.dsn",
         "models.layerwise",

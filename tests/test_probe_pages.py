@@ -1,14 +1,12 @@
 """The pages made of probes say what the committed numbers say."""
 
 import json
-import statistics
 from pathlib import Path
 
 import pytest
 
 from experiments import gradient_paths as paths
 from experiments import he2015_figure7 as figure7
-from experiments.benchmarks import watching
 from resjax.budget import FULL
 from resjax.probes import findings
 from resjax.probes.findings import Finding, Point, Report
@@ -82,13 +80,3 @@ def test_figure_7_without_runs_is_told(tmp_path: Path, capsys: pytest.CaptureFix
     assert figure7.main(arguments) == 2
     assert "resjax table experiments/he2015_table6.py" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
-
-
-def test_what_probes_cost_is_rendered_from_its_record_and_below_a_twentieth() -> None:
-    record = json.loads(watching.PATH.read_text())
-    assert watching.PATH.with_suffix(".md").read_text() == watching.markdown(record)
-    every = watching.watch("gradients").every
-    for name in {each["probe"] for each in record["rounds"]}:
-        own = [each["measurement"] / each["step"] for each in record["rounds"] if each["probe"] == name]
-        assert len(own) == watching.ROUNDS
-        assert statistics.median(own) / every < 0.05

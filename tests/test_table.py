@@ -13,11 +13,12 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
+from resjax import render
 from resjax import table as tables
 from resjax.__main__ import main
 from resjax.budget import FULL
 from resjax.progress import Display
-from resjax.records import is_recorded, read_all
+from resjax.records import Records, is_recorded, read_all
 from resjax.table import Row, Table
 
 CONFIG = """
@@ -198,3 +199,17 @@ def test_the_figure_is_an_image_of_some_size(done: tuple[Path, str]) -> None:
     with Image.open(folder / "results" / "small" / "small.png") as picture:
         assert picture.size == (1500, 600)
         assert len(picture.convert("RGB").getcolors(maxcolors=100_000) or []) > 10
+
+
+def test_where_time_is_the_subject_it_is_shown_without_that_of_compiling() -> None:
+    rows = (Row(label="fast", config="c.py"), Row(label="not yet", config="c.py"))
+    table = Table(name="race", title="A race", rows=rows, seeds=(0, 1), timed=True)
+    metrics = {"test/accuracy": 0.9, "train/accuracy": 0.95}
+    runs = [
+        {"row": "fast", "seed": seed, "metrics": metrics, "seconds": seconds, "compiling_seconds": 4.0}
+        for seed, seconds in enumerate((104.0, 108.0))
+    ]
+    found = [line for line in render.render(table, Records(runs, {})).markdown.splitlines() if "|" in line]
+    assert "| seconds a run without compiling (mean ± std) | compiling, s |" in found[1]
+    assert found[3].endswith("| 102.00 ± 2.83 | 4.00 |")
+    assert found[4] == "| not yet | not run | 0 |  |  |  |  |"

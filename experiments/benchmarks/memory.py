@@ -6,7 +6,6 @@ Nothing is run: the program of one step is compiled and asked for its plan. So d
 not train are in the table too.
 """
 
-import json
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -14,10 +13,12 @@ from typing import Any
 
 import numpy as np
 
+from experiments.benchmarks import page
 from experiments.benchmarks.__main__ import RESULTS
+from experiments.benchmarks.page import Record
 from experiments.benchmarks.workload import BATCH, SIZE
 from resjax import backend
-from resjax.record import provenance, write_atomically
+from resjax.record import provenance
 
 PATH = RESULTS / "memory.json"
 POLICIES = ("none", "norms", "units")
@@ -74,7 +75,7 @@ def plan(depth: int, settings: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def markdown(record: Mapping[str, Any]) -> str:
+def markdown(record: Record) -> str:
     rows = {(row["net"], row["remat"]): row for row in record["rows"]}
     lines = ["| net | remat | units in a loop | temporaries, GB | none = 1 | traced and compiled in, s |"]
     lines += ["|---|---|---:|---:|---:|---:|"]
@@ -88,16 +89,10 @@ def markdown(record: Mapping[str, Any]) -> str:
     )
 
 
-def main() -> None:
-    if "--render" not in sys.argv:
-        RESULTS.mkdir(parents=True, exist_ok=True)
-        backend.configure()
-        record = {"benchmark": "memory", "rows": list(measure()), **provenance()}
-        write_atomically(PATH, json.dumps(record, indent=2) + "\n")
-    text = markdown(json.loads(PATH.read_text()))
-    write_atomically(PATH.with_suffix(".md"), text)
-    print(text)
+def run() -> dict[str, Any]:
+    return {"benchmark": "memory", "rows": list(measure()), **provenance()}
 
 
 if __name__ == "__main__":
-    main()
+    backend.configure()
+    page.publish(PATH, run, markdown, sys.argv[1:])

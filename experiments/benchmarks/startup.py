@@ -6,23 +6,23 @@ Each time is of new processes, several times over; the fastest, the median and t
 machine whose speed moves from outside, the fastest says most.
 """
 
-import json
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from experiments.benchmarks import workload
+from experiments.benchmarks import page, workload
 from experiments.benchmarks.__main__ import RESULTS
 from experiments.benchmarks.harness import ROOT, Live, Side, environment, module
 from experiments.benchmarks.memory import BOTTLENECK, plan
+from experiments.benchmarks.page import Record
 from experiments.benchmarks.rounds import probe
 from resjax import backend
-from resjax.record import provenance, write_atomically
+from resjax.record import provenance
 
 PATH = RESULTS / "startup.json"
 REPEATS = 5
@@ -74,7 +74,7 @@ def compile_seconds() -> float:
         return float(subprocess.run(command, cwd=ROOT, env=own, capture_output=True, check=True).stdout)
 
 
-def markdown(record: Mapping[str, Any]) -> str:
+def markdown(record: Record) -> str:
     lines = ["| what | fastest, s | median, s | slowest, s | n |", "|---|---:|---:|---:|---:|"]
     for what, seconds in record["seconds"].items():
         spread = (min(seconds), statistics.median(seconds), max(seconds))
@@ -100,12 +100,7 @@ def main(arguments: Sequence[str]) -> None:
     if "--compile" in arguments:
         print(plan(DEEP, BOTTLENECK)["compile_seconds"])
         return
-    if "--render" not in arguments:
-        RESULTS.mkdir(parents=True, exist_ok=True)
-        write_atomically(PATH, json.dumps(run(), indent=2) + "\n")
-    text = markdown(json.loads(PATH.read_text()))
-    write_atomically(PATH.with_suffix(".md"), text)
-    print(text)
+    page.publish(PATH, run, markdown, arguments)
 
 
 if __name__ == "__main__":

@@ -6,20 +6,21 @@ Steps of training and measurements take turns in one process, so that both meet 
 """
 
 import dataclasses
-import json
 import os
 import statistics
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
+from experiments.benchmarks import page
 from experiments.benchmarks.__main__ import RESULTS
+from experiments.benchmarks.page import Record
 from experiments.benchmarks.workload import BATCH, SIZE
 from resjax import backend
-from resjax.record import provenance, write_atomically
+from resjax.record import provenance
 
 PATH = RESULTS / "watching.json"
 ROUNDS, STEPS = 15, 5
@@ -91,7 +92,7 @@ def run() -> dict[str, Any]:
     return {"rounds": rounds, "load": round(load, 2), **provenance(), "date": time.strftime("%Y-%m-%d")}
 
 
-def markdown(record: Mapping[str, Any]) -> str:
+def markdown(record: Record) -> str:
     every = watch("gradients").every
     lines = ["| probe | cost of one, in steps (quartiles) | ms a step | share of training, % |"]
     lines += ["|---|---:|---:|---:|"]
@@ -108,13 +109,7 @@ def markdown(record: Mapping[str, Any]) -> str:
 
 def main(arguments: Sequence[str]) -> None:
     backend.configure()
-    if "--render" not in arguments:
-        record = run()
-        RESULTS.mkdir(parents=True, exist_ok=True)
-        write_atomically(PATH, json.dumps(record, indent=2) + "\n")
-    text = markdown(json.loads(PATH.read_text()))
-    write_atomically(PATH.with_suffix(".md"), text)
-    print(text)
+    page.publish(PATH, run, markdown, arguments)
 
 
 if __name__ == "__main__":

@@ -8,12 +8,14 @@ from resjax.models.googlenet import googlenet
 from resjax.models.layerwise import layerwise_cnn
 from resjax.models.mlp import residual_mlp
 from resjax.models.resnet import cifar_resnet, imagenet_resnet
+from resjax.models.resnet9 import resnet9
 from resjax.models.trunk import Trunk
 
 MODELS: Mapping[str, Callable[..., Trunk]] = MappingProxyType(
     {
         "cifar_resnet": cifar_resnet,
         "imagenet_resnet": imagenet_resnet,
+        "resnet9": resnet9,
         "residual_mlp": residual_mlp,
         "googlenet": googlenet,
         "dsn": dsn,

@@ -79,6 +79,8 @@ GOLDEN = [
     # BVLC's bvlc_googlenet.caffemodel, and torchvision's googlenet, both without the auxiliary heads.
     Golden("googlenet", 1000, IMAGENET, dict(norm="none"), 6_998_552),
     Golden("googlenet", 1000, IMAGENET, dict(norm="batch", five_as_three=True), 6_624_904),
+    # Page 2018 counts 6,573,120, for its classifier has no bias.
+    Golden("resnet9", 10, CIFAR, {}, 6_573_120 + 10),
     # The Network in Network that the CIFAR-10 trunk of Lee et al. 2014 is.
     Golden("dsn", 10, CIFAR, dict(norm="none"), 966_986),
     # Belilovsky et al. 2019, k = 1 and 3, counted in test_layerwise.py; the paper prints no number.

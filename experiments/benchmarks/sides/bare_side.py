@@ -23,7 +23,7 @@ def main() -> None:
         after = train_step(state, index, data, key, weights, task=stage.task)
         return after.replace(metrics=state.metrics, diverged_at=state.diverged_at)
 
-    compiled = jax.jit(step, donate_argnums=0)
+    compiled = jax.jit(step, donate_argnums=0, compiler_options=backend.compiler_options())
 
     def run(steps: int) -> None:
         nonlocal state, done
