@@ -1,6 +1,7 @@
 """The pages of benchmarks whose sides take no turns: each is of its record, and says what it should."""
 
 import json
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -8,6 +9,8 @@ import pytest
 
 from experiments.benchmarks import memory, numerics, page, startup, watching
 
+ROOT = Path(__file__).parent.parent
+RESULTS = ROOT / "experiments" / "results" / "benchmarks"
 PAGES = [memory, numerics, startup, watching]
 ORIGIN: dict[str, Any] = {
     "versions": {"jax": "1", "flax": "2", "python": "3"},
@@ -28,12 +31,20 @@ def test_what_is_committed_is_rendered_from_the_committed_record(module: ModuleT
     assert not record["commit"].endswith("+")
 
 
-def test_a_page_can_be_rendered_anew_without_measuring(tmp_path: Any) -> None:
+def test_a_page_can_be_rendered_anew_without_measuring(tmp_path: Path) -> None:
     path = tmp_path / "new" / "page.json"
     page.publish(path, lambda: {"seen": 7}, lambda record: f"seen {record['seen']}", [])
     path.with_suffix(".md").unlink()
     page.publish(path, lambda: pytest.fail("measured"), lambda record: f"seen {record['seen']}", ["--render"])
     assert path.with_suffix(".md").read_text() == "seen 7"
+
+
+def test_the_readme_s_rows_are_those_of_the_pages() -> None:
+    _, _, benchmarks = (ROOT / "README.md").read_text().partition("## Benchmarks")
+    shown = [line for line in benchmarks.partition("\n## ")[0].splitlines() if line.startswith("|")]
+    pages = [path.read_text().splitlines() for path in RESULTS.glob("*.md")]
+    assert len(shown) > 15
+    assert set(shown) <= {line for lines in pages for line in lines}
 
 
 def test_memory_has_every_net_with_every_policy() -> None:
