@@ -60,16 +60,31 @@ def _is_tiny(x: Array, kernel: Array, strides: Pair, pads: Pads) -> bool:
 
 
 def _multiply(x: Array, kernel: Array, strides: Pair, pads: Pads) -> Array:
-    """The convolution as one product: what each output pixel reads, side by side, times all weights."""
-    high, wide = _outputs(x, kernel, strides, pads)
+    """The convolution as one product: what each output pixel reads, side by side, times the weights.
+
+    Weights that meet nothing but padding are left out: of a 3 x 3 kernel on one pixel, eight of nine.
+    """
+    outputs = _outputs(x, kernel, strides, pads)
+    high, wide = outputs
     padded = jnp.pad(x, ((0, 0), *pads, (0, 0)))
-    (down, right), (rows, columns) = strides, kernel.shape[:2]
+    down, right = strides
+    rows, columns = (_reaching(x, kernel, strides, pads, outputs, axis) for axis in (0, 1))
     read = [
         padded[:, i : i + down * (high - 1) + 1 : down, j : j + right * (wide - 1) + 1 : right]
-        for i in range(rows)
-        for j in range(columns)
+        for i in rows
+        for j in columns
     ]
-    return jnp.concatenate(read, -1) @ kernel.reshape(-1, kernel.shape[-1])
+    used = kernel[rows.start : rows.stop, columns.start : columns.stop]
+    return jnp.concatenate(read, -1) @ used.reshape(-1, kernel.shape[-1])
+
+
+def _reaching(x: Array, kernel: Array, strides: Pair, pads: Pads, outputs: Pair, axis: int) -> range:
+    """-> the kernel's rows (axis 0) or columns (1) that meet the image for any output."""
+    first = pads[axis][0]
+    image = range(first, first + x.shape[1 + axis])
+    starts = range(0, strides[axis] * outputs[axis], strides[axis])
+    met = [k for k in range(kernel.shape[axis]) if any(start + k in image for start in starts)]
+    return range(met[0], met[-1] + 1) if met else range(1)  # then the whole output is padding's
 
 
 def _conv(x: Array, kernel: Array, strides: Pair, pads: Pads, into: Pair, out: Pair = (1, 1)) -> Array:

@@ -34,6 +34,7 @@ TINY = [
     (4, 3, (3, 2), (2, 2), ((0, 1), (1, 0))),
     (3, 5, (3, 3), (2, 3), "VALID"),
     (3, 3, (1, 1), (2, 2), "SAME"),
+    (1, 1, (1, 1), (4, 4), ((3, 0), (3, 0))),  # nothing but padding is read
 ]
 
 
@@ -76,6 +77,14 @@ def test_many_features_of_few_pixels_are_multiplied(case: tuple[Any, ...]) -> No
     assert not convolutions(layer, x)
     assert convolutions(layer, jnp.zeros((4, 8, 8, 128)))
     assert convolutions(layer, jnp.zeros((4, height, width, 16)))
+
+
+@pytest.mark.parametrize(("size", "used"), [(1, 1), (2, 9)])
+def test_weights_that_meet_nothing_but_padding_are_not_multiplied(size: int, used: int) -> None:
+    x, layer = jnp.zeros((4, size, size, 128)), Conv(64, (3, 3), padding=1, use_bias=False)
+    lowered = jax.jit(layer.apply).lower(layer.init(jax.random.key(1), x), x)
+    flops = (lowered.compile().cost_analysis() or {}).get("flops")
+    assert flops == 2 * 4 * size * size * used * 128 * 64
 
 
 def convolutions(layer: Any, x: Array) -> list[str]:
