@@ -56,7 +56,7 @@ class Assembly:
     Attributes:
       teacher: {endpoint: shape of one example's activations}, where there is a teacher.
       teacher_cost: multiply-adds of one image's way through it.
-      image_shape: (h, w, c).
+      image_shape: (h, w, c) of what a net reads of an image.
       examples: in the training split.
       augments: an image gives other inputs at other times.
     """

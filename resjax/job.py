@@ -85,9 +85,8 @@ def build(config: Config, load: Callable[..., Dataset] = sources.load) -> Job:
         pipeline = augment.fit(dataset.train.images, **config.input.to_dict())
     steps_per_epoch = len(dataset.train) / loop.batch_size
     start, teacher = (_load(config, key) for key in ("start", "teacher"))
-    assembly = Assembly(
-        config, loop, dataset.image_shape, dataset.classes, len(dataset.train), pipeline.augments
-    )
+    read = augment.shape_read(dataset.image_shape, **config.input.to_dict())
+    assembly = Assembly(config, loop, read, dataset.classes, len(dataset.train), pipeline.augments)
     found = None
     if teacher is not None:
         found, assembly = _teach(config, teacher, assembly)
@@ -107,7 +106,8 @@ def preview(config: Config) -> tuple[Net, Anatomy, tuple[Stage, ...]]:
     with section("train"):
         loop = Loop(**config.train.to_dict())
     image_shape, classes = sources.describe(**config.data.to_dict())
-    assembly = Assembly(config, loop, image_shape, classes, 1_000_000, augments=True)
+    read = augment.shape_read(image_shape, **config.input.to_dict())
+    assembly = Assembly(config, loop, read, classes, 1_000_000, augments=True)
     teacher = _load(config, "teacher")
     if teacher is not None:
         _, assembly = _teach(config, teacher, assembly)

@@ -11,12 +11,12 @@ from resjax.phases import Stage
 
 def show(config: Config) -> None:
     """Prints the summary of a config's net; raises UserError for what cannot be built."""
-    image_shape, classes = sources.describe(**config.data.to_dict())
+    _, classes = sources.describe(**config.data.to_dict())
     _, found, stages = preview(config)
     # As wide as the tables need: Rich would cut names and numbers to the terminal's width, or a pipe's 80.
     console = Console(soft_wrap=True, width=10_000)
     table = Table(
-        "layer", "kind", title=f"{config.model.name}, input {_shape(image_shape)}, {classes} classes"
+        "layer", "kind", title=f"{config.model.name}, input {_shape(found.shapes.image)}, {classes} classes"
     )
     for name in ("output", "parameters", "multiply-adds"):
         table.add_column(name, justify="right")

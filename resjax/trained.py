@@ -19,14 +19,13 @@ class Trained:
 
     Attributes:
       variables: of its trunk, as evaluation uses them.
-      image_shape, classes: of its data.
+      classes: of its data.
     """
 
     run: str
     step: int
     config: Config
     variables: Variables
-    image_shape: tuple[int, int, int]
     classes: int
 
     @property
@@ -42,7 +41,7 @@ def load(key: str, origin: Origin) -> Trained:
         with Checkpoints(workdir, read_only=True) as checkpoints:
             step = checkpoints.choose(origin.checkpoint)
             variables = checkpoints.variables(step)
-        image_shape, classes = sources.describe(**config.data.to_dict())
+        _, classes = sources.describe(**config.data.to_dict())
     except UserError as error:
         raise UserError(f"config.{key}.run is '{origin.run}': {error}") from error
-    return Trained(origin.run, step, config, trunk_of(variables), image_shape, classes)
+    return Trained(origin.run, step, config, trunk_of(variables), classes)

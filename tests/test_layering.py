@@ -15,7 +15,7 @@ LAYERS = (
     ("__init__", "errors", "backend", "checks", "stacking", "usage"),
     ("pyfile",),
     ("data.__init__", "data.split"),
-    ("data.decoded",),
+    ("data.decoded", "data.whitening"),
     ("data.sources", "data.tfds_source", "data.batches", "data.augment"),
     ("models.convolution", "models.norm"),
     ("models.blocks",),
@@ -153,7 +153,8 @@ def test_sources_and_batches_are_numpy_s(name: str) -> None:
 
 def test_augmentation_reads_no_files_and_knows_nothing_else_of_this_package() -> None:
     path = MODULES["data.augment"]
-    assert own(path) == set()
+    assert own(path) == {"data.whitening"}
+    assert own(MODULES["data.whitening"]) == set()
     assert packages(path) <= {
         "typing",
         "collections",
@@ -163,6 +164,7 @@ def test_augmentation_reads_no_files_and_knows_nothing_else_of_this_package() ->
         "numpy",
         "flax",
         "jaxtyping",
+        "resjax",
     }
 
 

@@ -1,12 +1,14 @@
 """From stored uint8 images to a net's input, inside jit: a pure function of (key, images)."""
 
-from typing import Literal
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import struct
 from jaxtyping import Array, Float, UInt8
+
+from resjax.data import whitening
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)  # of images scaled to [0, 1]; the constants of torchvision's models
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -15,12 +17,15 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 class Pipeline(struct.PyTreeNode):
     """Normalisation (x - mean) * scale, and for training a random crop of the padded image and a flip.
 
+    Where patches are whitened, that comes last.
+
     Attributes:
       mean: in units of stored intensities, 0 to 255; each axis is that of an image or 1.
       scale: 1 / standard deviation, likewise.
       pad: pixels added on each side before the crop; 0 means no crop.
       pad_mode: what the added pixels hold.
       pad_when: `after` normalising, zeros are the mean colour (fb.resnet.torch); `before`, they are black.
+      filters: of whitening, or None.
     """
 
     mean: Float[Array, "1 #h #w #c"]
@@ -29,28 +34,35 @@ class Pipeline(struct.PyTreeNode):
     pad_mode: str = struct.field(pytree_node=False, default="zeros")
     pad_when: str = struct.field(pytree_node=False, default="after")
     flip: bool = struct.field(pytree_node=False, default=False)
+    filters: Float[Array, "p p c d"] | None = None
 
     @property
     def augments(self) -> bool:
         """Whether an image gives other inputs at other times."""
         return bool(self.pad or self.flip)
 
-    def evaluate(self, images: UInt8[Array, "b h w c"]) -> Float[Array, "b h w c"]:
-        return (images.astype(jnp.float32) - self.mean) * self.scale
+    def evaluate(self, images: UInt8[Array, "b h w c"]) -> Float[Array, "b h w d"]:
+        return self._whiten(self._normalize(images))
 
-    def train(self, key: Array, images: UInt8[Array, "b h w c"]) -> Float[Array, "b h w c"]:
-        """Normalised images, each with its own random crop and flip."""
+    def train(self, key: Array, images: UInt8[Array, "b h w c"]) -> Float[Array, "b h w d"]:
+        """What the net reads of images, each with its own random crop and flip."""
         crop_key, flip_key = jax.random.split(key)
         if self.pad and self.pad_when == "before":
-            inputs = self.evaluate(self._crop(crop_key, images))
+            inputs = self._normalize(self._crop(crop_key, images))
         elif self.pad:
-            inputs = self._crop(crop_key, self.evaluate(images))
+            inputs = self._crop(crop_key, self._normalize(images))
         else:
-            inputs = self.evaluate(images)
+            inputs = self._normalize(images)
         if self.flip:
             mirrored = jax.random.bernoulli(flip_key, 0.5, (len(images), 1, 1, 1))
             inputs = jnp.where(mirrored, inputs[:, :, ::-1], inputs)
-        return inputs
+        return self._whiten(inputs)
+
+    def _normalize(self, images: Array) -> Float[Array, "b h w c"]:
+        return (images.astype(jnp.float32) - self.mean) * self.scale
+
+    def _whiten(self, inputs: Array) -> Float[Array, "b h w d"]:
+        return inputs if self.filters is None else whitening.apply(self.filters, inputs)
 
     def _crop(self, key: Array, images: Array) -> Array:
         _, height, width, channels = images.shape
@@ -75,6 +87,7 @@ def fit(
     pad_mode: Literal["zeros", "reflect"] = "zeros",
     pad_when: Literal["before", "after"] = "after",
     flip: bool = False,
+    whiten: int = 0,
 ) -> Pipeline:
     """The pipeline whose statistics are those of the training images.
 
@@ -83,9 +96,11 @@ def fit(
         mean image subtracted and intensities scaled by 1/255 (He et al. 2015, section 4.2; they do not
         say how, or whether, they scale); `pixel_mean_scalar_std` (Stochastic Depth); `imagenet`, fixed
         constants; `unit`, intensities scaled to [0, 1].
+      whiten: side of the patches whose whitened pixels the net reads at each place; 0: it reads pixels.
 
     Raises:
-      ValueError: `pad` is negative or reflects beyond the image, or `imagenet` meets other than 3 channels.
+      ValueError: `pad` is negative or reflects beyond the image, `imagenet` meets other than 3 channels, or
+        patches do not fit into the image.
     """
     _, height, width, channels = images.shape
     if pad < 0 or (pad_mode == "reflect" and pad >= min(height, width)):
@@ -96,9 +111,19 @@ def fit(
     # A constant channel has no spread: its inputs are 0 then, whatever the divisor.
     scale = 1.0 / np.where(std == 0, 1.0, std)
     mean, scale = (x.reshape((1,) * (4 - x.ndim) + x.shape) for x in (mean, scale))
-    return Pipeline(
+    found = Pipeline(
         jnp.asarray(mean, jnp.float32), jnp.asarray(scale, jnp.float32), pad, pad_mode, pad_when, flip
     )
+    if not whiten:
+        return found
+    some = np.asarray(found.evaluate(jnp.asarray(images[: whitening.ENOUGH])))
+    return found.replace(filters=jnp.asarray(whitening.fit(some, whiten), jnp.float32))
+
+
+def shape_read(image: tuple[int, int, int], *, whiten: int = 0, **_: Any) -> tuple[int, int, int]:
+    """-> (h, w, channels) of what a net reads of an image (h, w, c), by the keywords of `fit`."""
+    height, width, channels = image
+    return (height, width, whiten * whiten * channels) if whiten else image
 
 
 def _statistics(images: np.ndarray, normalize: str) -> tuple[np.ndarray, np.ndarray]:

@@ -66,7 +66,7 @@ class Subject:
 
     @functools.cached_property
     def anatomy(self) -> Anatomy:
-        return _dissect(self.net.trunk, self.job.dataset.image_shape)
+        return _dissect(self.net.trunk, self.job.last.shapes.image)
 
     @property
     def parts(self) -> list[str]:

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from numpy.lib.stride_tricks import sliding_window_view
 
-from resjax.data.augment import Pipeline, fit
+from resjax.data import whitening
+from resjax.data.augment import Pipeline, fit, shape_read
 
 NORMALIZE = ("channel_mean_std", "pixel_mean", "pixel_mean_scalar_std", "imagenet", "unit")
 KEY = jax.random.key(0)
@@ -184,3 +185,35 @@ def test_inputs_are_float32_under_strict_promotion(normalize: Any, pad_when: Any
 def test_an_impossible_setting_is_named(settings: dict[str, Any], said: str) -> None:
     with pytest.raises(ValueError, match=said):
         fit(draw(2, channels=1), **settings)
+
+
+def test_whitened_patches_are_uncorrelated_and_of_one_variance() -> None:
+    images = draw(4000, 6, 5, 2)
+    pipeline = fit(images, whiten=2)
+    outputs = np.asarray(pipeline.evaluate(jnp.asarray(images)), np.float64)
+    assert outputs.shape == (4000, 6, 5, 8) == (4000, *shape_read((6, 5, 2), whiten=2))
+    inside = outputs[:, :-1, :-1].reshape(-1, 8)
+    np.testing.assert_allclose(np.cov(inside, rowvar=False), np.eye(8), atol=2e-3)
+
+
+def test_a_whitened_patch_is_the_pixels_from_its_place_on_turned_and_scaled() -> None:
+    images = draw(50)
+    plain, pipeline = fit(images), fit(images, whiten=2)
+    x, filters = np.asarray(plain.evaluate(jnp.asarray(images))), np.asarray(pipeline.filters)
+    padded = np.pad(x, ((0, 0), (0, 1), (0, 1), (0, 0)))
+    expected = np.einsum("nhwcpq,pqcd->nhwd", sliding_window_view(padded, (2, 2), (1, 2)), filters)
+    np.testing.assert_allclose(pipeline.evaluate(jnp.asarray(images)), expected, atol=1e-4)
+
+
+def test_what_is_whitened_has_been_cropped_and_mirrored_before() -> None:
+    images = jnp.asarray(draw(60))
+    plain, pipeline = (fit(np.asarray(images), pad=1, flip=True, whiten=side) for side in (0, 2))
+    assert pipeline.filters is not None
+    expected = whitening.apply(pipeline.filters, plain.train(KEY, images))
+    np.testing.assert_allclose(pipeline.train(KEY, images), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("side", [-1, 6])
+def test_patches_that_do_not_fit_are_told(side: int) -> None:
+    with pytest.raises(ValueError, match=f"whiten is {side}; it must be 0, or a patch's side of at most 5"):
+        fit(draw(9), whiten=side)
