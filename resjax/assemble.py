@@ -155,13 +155,21 @@ class Assembly:
         with section(f"{prefix}schedule"):
             rate, steps = optim.make_schedule(steps_per_epoch, **schedule.to_dict())
         _check_discards(prefix, net, steps)
-        keep = is_kept(net, anatomy.shapes, self.examples, augments=self.augments)
+        varied = self.augments or self.loop.eval_mirrored
+        keep = is_kept(net, anatomy.shapes, self.examples, varied=varied)
         seen = self.examples if keep else steps * self.loop.batch_size
         frozen = cost.frozen(net, anatomy, _kept_by(before, net) if keep else "")
         learning = cost.trained(net, anatomy, steps, self.teacher_cost)
         return Stage(
             name=phase.name,
-            task=Task(net, self._objective(net), self._optimizer(net, rate), trained, self.loop.ema_decay),
+            task=Task(
+                net,
+                self._objective(net),
+                self._optimizer(net, rate),
+                trained,
+                self.loop.ema_decay,
+                self.loop.eval_mirrored,
+            ),
             schedule=rate,
             start=before.end if before else 0,
             steps=steps,

@@ -47,15 +47,25 @@ class Images(struct.PyTreeNode):
     teacher: Teacher | None = None
 
     def read(
-        self, net: Net, variables: Variables, index: Int[Array, " b"], key: Array | None = None
+        self,
+        net: Net,
+        variables: Variables,
+        index: Int[Array, " b"],
+        key: Array | None = None,
+        *,
+        mirrored: bool = False,
     ) -> tuple[Array, Targets]:
         """-> what the trained part of the net reads, and every target; what is not used costs nothing.
 
         Args:
           key: of the augmentation; None: there is none, as in evaluation.
+          mirrored: evaluation is of the images' mirror images.
         """
         images = self.images[index]
-        inputs = self.pipeline.evaluate(images) if key is None else self.pipeline.train(key, images)
+        if key is None:
+            inputs = self.pipeline.evaluate(images, mirrored=mirrored)
+        else:
+            inputs = self.pipeline.train(key, images)
         features: Any = net.apply(variables, inputs, method="enter") if net.after else inputs
         targets = {"labels": self.labels[index], "input": features}
         if self.teacher is not None:
@@ -70,8 +80,16 @@ class Features(struct.PyTreeNode):
     labels: Int[Array, " n"]
 
     def read(
-        self, net: Net, variables: Variables, index: Int[Array, " b"], key: Array | None = None
+        self,
+        net: Net,
+        variables: Variables,
+        index: Int[Array, " b"],
+        key: Array | None = None,
+        *,
+        mirrored: bool = False,
     ) -> tuple[Array, Targets]:
+        if mirrored:
+            raise ValueError("these are features of images whose mirror images were not computed")
         features = self.values[index]
         return features, {"labels": self.labels[index], "input": features}
 
@@ -79,9 +97,9 @@ class Features(struct.PyTreeNode):
 DeviceData = Images | Features
 
 
-def is_kept(net: Net, shapes: Shapes, examples: int, *, augments: bool) -> bool:
-    """-> whether the features that a net reads are computed once."""
-    if not net.after or augments or any(head.target == "teacher" for head, _ in net.heads):
+def is_kept(net: Net, shapes: Shapes, examples: int, *, varied: bool) -> bool:
+    """-> whether the features that a net reads are computed once; `varied`: an image gives several inputs."""
+    if not net.after or varied or any(head.target == "teacher" for head, _ in net.heads):
         return False
     return all(
         examples * shapes.endpoints[name].size * 4 <= LIMIT for name in parts_between(shapes, "", net.after)

@@ -23,6 +23,8 @@ class Loop:
     Attributes:
       batch_size: examples in a training step.
       eval_batch_size: examples in an evaluation step; it changes no result.
+      eval_mirrored: evaluation is of each image and its mirror image: logits are the means of the two, as
+        in races to an accuracy (Page 2019, "How to Train Your ResNet", part 8).
       loss: of the main output.
       after: the endpoint behind which training begins: what lies before is frozen, as pretraining or
         another run left it, and computed as in evaluation. Empty: the whole net is trained.
@@ -44,6 +46,7 @@ class Loop:
 
     batch_size: int = 128
     eval_batch_size: int = 500
+    eval_mirrored: bool = False
     loss: Loss = "cross_entropy"
     after: str = ""
     freeze: tuple[str, ...] = ()

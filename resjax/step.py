@@ -53,6 +53,7 @@ class Task:
 
     Attributes:
       trained: the modules of the trunk that learn; the others keep their parameters and statistics.
+      eval_mirrored: in evaluation, logits are means over an image and its mirror image.
     """
 
     net: Net
@@ -60,6 +61,7 @@ class Task:
     optimizer: optax.GradientTransformation
     trained: frozenset[str]
     ema_decay: float = 0.0
+    eval_mirrored: bool = False
 
     def without(self, heads: Collection[str]) -> "Task":
         return dataclasses.replace(self, net=self.net.without(heads))
@@ -188,4 +190,9 @@ def eval_step(
     """-> the sums with those of the examples `index`, as far as `mask` says that they count."""
     features, targets = data.read(task.net, variables, index)
     outputs: Any = task.net.apply(variables, features, train=False)
+    if task.eval_mirrored:
+        features, _ = data.read(task.net, variables, index, mirrored=True)
+        mirrored: Any = task.net.apply(variables, features, train=False)
+        classes = [name for name, term in task.objective.terms.items() if term.target == "labels"]
+        outputs |= {name: (outputs[name] + mirrored[name]) / 2 for name in classes if name in outputs}
     return metric.merge(sums, metric.measure(outputs, targets, mask, task.objective.terms))

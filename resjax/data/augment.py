@@ -41,8 +41,9 @@ class Pipeline(struct.PyTreeNode):
         """Whether an image gives other inputs at other times."""
         return bool(self.pad or self.flip)
 
-    def evaluate(self, images: UInt8[Array, "b h w c"]) -> Float[Array, "b h w d"]:
-        return self._whiten(self._normalize(images))
+    def evaluate(self, images: UInt8[Array, "b h w c"], *, mirrored: bool = False) -> Float[Array, "b h w d"]:
+        inputs = self._normalize(images)
+        return self._whiten(inputs[:, :, ::-1] if mirrored else inputs)
 
     def train(self, key: Array, images: UInt8[Array, "b h w c"]) -> Float[Array, "b h w d"]:
         """What the net reads of images, each with its own random crop and flip."""
