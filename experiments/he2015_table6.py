@@ -14,7 +14,6 @@ from resjax.table import Published, Row, Table
 DEPTHS, LINES = (20, 32, 44, 56, 110), ("plain", "residual")
 RESIDUAL = {20: 8.75, 32: 7.51, 44: 7.17, 56: 6.97, 1202: 7.93}
 PLAIN = {20: 9.5, 32: 10.0, 44: 12.0, 56: 13.5}
-WARMUP = {"schedule.warmup": 400, "schedule.warmup_from": 0.01, "schedule.warmup_shape": "constant"}
 ARGUMENTS = ("110", "1202")
 SOURCE = "He et al. 2015 (1512.03385), table 6"
 FIGURE = "He et al. 2015 (1512.03385), figure 6, as read by a-martyn/resnet"
@@ -29,7 +28,7 @@ def row(line: str, depth: int) -> Row:
     return Row(
         label=label(line, depth),
         config=f"../configs/cifar10_resnet.py:{depth}",
-        overrides={"model.skip": line == "residual"} | (WARMUP if depth >= 110 else {}),
+        overrides={"model.skip": line == "residual"},
         line=line,
         x=depth,
         panel=line,

@@ -9,7 +9,6 @@ fail.
 
 from resjax.table import Published, Row, Table
 
-WARMUP = {"schedule.warmup": 400, "schedule.warmup_from": 0.01, "schedule.warmup_shape": "constant"}
 SOURCE = "He et al. 2016 (1603.05027), table 1"
 ORIGINAL = Published(value=6.61, std=0.16, statistic="mean", runs=5, source="He et al. 2015, table 6")
 FAILS = None  # an error above 20 %, which the paper does not print
@@ -32,7 +31,7 @@ def row(panel: str, label: str, model: dict, published: Published | None) -> Row
     return Row(
         label=label,
         config="../configs/cifar10_resnet.py:110",
-        overrides=WARMUP | {f"model.{key}": value for key, value in model.items()},
+        overrides={f"model.{key}": value for key, value in model.items()},
         panel=panel,
         published=published,
     )

@@ -9,7 +9,6 @@ convolution.
 
 from resjax.table import Published, Row, Table
 
-WARMUP = {"schedule.warmup": 400, "schedule.warmup_from": 0.01, "schedule.warmup_shape": "constant"}
 NETS = {110: {}, 164: {"model.block": "bottleneck", "model.shortcut": "B"}}
 SOURCE = "He et al. 2016 (1603.05027), table 2"
 ORIGINAL = Published(value=6.61, std=0.16, statistic="mean", runs=5, source="He et al. 2015, table 6")
@@ -28,7 +27,7 @@ def row(depth: int, order: str) -> Row:
     return Row(
         label=f"ResNet-{depth}, {name}",
         config=f"../configs/cifar10_resnet.py:{depth}",
-        overrides={**WARMUP, **NETS[depth], "model.order": order},
+        overrides={**NETS[depth], "model.order": order},
         line=name,
         x=depth,
         published=ORIGINAL if (depth, order) == (110, "original") else median,

@@ -10,8 +10,7 @@ layer, which are not built here, they have 9.90 and 8.91 %.
 
 from resjax.table import Published, Row, Table
 
-NET = {"model.block": "bottleneck", "model.shortcut": "B", "schedule.warmup": 400}
-NET |= {"schedule.warmup_from": 0.01, "schedule.warmup_shape": "constant"}
+NET = {"model.block": "bottleneck", "model.shortcut": "B"}
 ORDERS = {"original": "original", "pre-activation": "preactivation"}
 ERRORS = {
     "cifar10": {164: (5.93, 5.46), 1001: (7.61, 4.92)},
