@@ -19,8 +19,8 @@ What is the paper's, and what had to be chosen:
   mirrored. The paper gives no scale of intensities; here they are divided by 255.
 - Initial weights are normal with variance 2 / fan-out (fb.resnet.torch); the paper says "as in [13]".
 - From depth 110 on, the first 400 steps are at 0.01: the paper warms up at 110 until training error is below
-  80 %, "about 400 iterations", and says nothing of 1202; He et al. 2016 do at all depths. A schedule in epochs
-  needs a warm-up in epochs: --config.schedule.warmup=0 leaves it out.
+  80 %, "about 400 iterations", and says nothing of 1202; He et al. 2016 do at all depths. Beside a schedule
+  in epochs give a warm-up in epochs: --config.schedule.warmup=0 leaves it out.
 - Running batch statistics keep 0.9 of themselves a step; the paper does not say.
 
 Not yet run at full length here. Three epochs with one cycle of the learning rate, a shortened run, give 74.87

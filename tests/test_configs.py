@@ -20,6 +20,7 @@ FILES = sorted(FOLDER.glob("*.py"))
 # teacher's: a file that is not named here fails.
 OTHER = {
     "cifar10_resnet.py": ("56", 853_018),
+    "cifar10_speed.py": ("94", 6_573_130 + 9 * 9 * 64),
     "denoising_mnist.py": ("none", 2_797_010),
     "digits.py": ("8", 30_218),
     "dsn.py": ("released", 966_986),
@@ -36,8 +37,8 @@ OTHER = {
 }
 # The argument is not the depth.
 NAMED = (
-    "denoising_mnist.py", "dsn.py", "googlenet.py", "layerwise_cifar.py", "mnist_resnet18.py",
-    "shattered.py", "supervision.py",
+    "cifar10_speed.py", "denoising_mnist.py", "dsn.py", "googlenet.py", "layerwise_cifar.py",
+    "mnist_resnet18.py", "shattered.py", "supervision.py",
 )  # fmt: skip
 CONSTANT = ("mnist_resnet18.py",)  # the learning rate
 DEPTHS = [file for file in FILES if file.name not in NAMED]
