@@ -114,3 +114,5 @@ def _band(axis: Any, points: list[tuple[Any, stats.Summary]], label: str, colour
     low = [found.mean - (found.std or 0.0) for _, found in points]
     high = [found.mean + (found.std or 0.0) for _, found in points]
     axis.fill_between(x, low, high, color=colour, alpha=0.15, linewidth=0)
+    if len(points) == 1:  # a band has no width there
+        axis.vlines(x, low, high, color=colour)
