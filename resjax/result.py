@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from resjax import config as configs
+from resjax import mesh as meshes
 from resjax.checkpoint import digest
 from resjax.errors import Diverged
 from resjax.job import Job
@@ -37,6 +38,7 @@ def result(
         "state_sha256": digest(state),
         "seconds": round(clock.seconds, 3),
         "images_per_second": round(clock.images_per_second, 1),
+        "mesh": meshes.axes(job.mesh),
         **provenance(),
     }
 
