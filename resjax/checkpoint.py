@@ -185,16 +185,17 @@ class Checkpoints:
                 )
 
     def variables(self, step: int) -> dict[str, Any]:
-        """-> what evaluation uses of one checkpoint, of whatever model: parameters and other collections.
+        """-> what evaluation uses of one checkpoint, of whatever model: parameters and other collections, on
+        the first device.
 
         Raises:
           UserError: it is damaged.
         """
         try:
             meta = self._meta(step)
-            here = SingleDeviceSharding(jax.devices()[0])  # where the devices it was saved from are not
+            here = SingleDeviceSharding(jax.devices()[0])  # whatever devices it was saved from
             items = ocp.args.Composite(state=ocp.args.StandardRestore(fallback_sharding=here))
-            state = self._manager.restore(step, args=items)["state"]
+            state = jax.device_put(self._manager.restore(step, args=items)["state"], here)
             if digest(state) != meta["digest"]:
                 raise ValueError("its content differs from what was saved")
         except Exception as error:  # each layer of storage raises its own

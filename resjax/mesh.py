@@ -37,7 +37,7 @@ class Layout:
     def size(self) -> int:
         return self.data * self.fsdp
 
-    def mesh(self, devices: Sequence[jax.Device]) -> Mesh:
+    def mesh(self, devices: Sequence[Any]) -> Mesh:
         """-> of the first of these devices."""
         types = (AxisType.Auto,) * len(AXES)  # by default, shardings would be part of every array's type
         return jax.make_mesh((self.data, self.fsdp), AXES, types, devices=devices[: self.size])
@@ -74,7 +74,8 @@ def make(layout: Layout | None = None, batch_size: int = 0) -> Mesh | None:
     layout = layout or Layout(len(devices))
     if layout.size > len(devices):
         raise UserError(
-            f"--mesh {layout} is of {layout.size} devices, but there are {len(devices)}; use as many or fewer"
+            f"--mesh {layout} takes {layout.size} devices, but this machine has {len(devices)}; take at most"
+            " that many"
         )
     if batch_size % layout.size:
         fitting = max(count for count in range(1, layout.size) if batch_size % count == 0)
@@ -111,10 +112,12 @@ def state(mesh: Mesh | None, tree: Any) -> Any:
 
 
 def _split(mesh: Mesh, leaf: Any) -> NamedSharding:
-    """The longest axis that can be shared out is; an array that has none is whole everywhere."""
+    """The longest axis that can be shared out is. Arrays without one are whole everywhere, and so are
+    vectors: to exchange the values of norms and biases takes long for the memory that it saves.
+    """
     count = mesh.shape[FSDP]
     fitting = [axis for axis, length in enumerate(leaf.shape) if length and length % count == 0]
-    if count == 1 or not fitting:
+    if count == 1 or len(leaf.shape) < 2 or not fitting:
         return NamedSharding(mesh, PartitionSpec())
     longest = max(fitting, key=lambda axis: leaf.shape[axis])
     return NamedSharding(mesh, PartitionSpec(*[None] * longest, FSDP))

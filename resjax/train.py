@@ -223,12 +223,8 @@ class _Run:
     def _save(self, score: float | None = None) -> None:
         self._check_finite()
         self.clock.tick()
-        meta: dict[str, Any] = {
-            "step": self.step,
-            "log_lines": len(self.log.rows),
-            "transfers": self.transfers,
-        }
-        meta["clock"] = dataclasses.asdict(self.clock)
+        meta = {"step": self.step, "log_lines": len(self.log.rows), "transfers": self.transfers}
+        meta |= {"clock": dataclasses.asdict(self.clock)}
         self.checkpoints.save(self.step, self.stage.unpack(self.state), meta, score)
         self.clock.tick()
 

@@ -46,6 +46,7 @@ after a colon.
 
 --budget runs every schedule shortened to a share, drops and warm-up with it; such runs are recorded and
 shown apart, never as the full ones. --seconds ends like Ctrl-C: saved, exit code 75, to be gone on with.
+--mesh is as in resjax train; what is recorded depends on it by rounding alone.
 
 examples:
   resjax table --list
