@@ -49,9 +49,8 @@ def plan(work: Work, display: Display) -> str:
             update(done, label)
             try:
                 config = work.config(first[label])
-                found = estimate(
-                    build(config, sources.load, meshes.make(work.layout, config.train.batch_size))
-                )
+                mesh = meshes.make(work.layout, config.train.batch_size)
+                found = estimate(build(config, sources.load, mesh))
             except UserError as error:
                 problems.append(f"{label}: {error}")
                 body.append([label, str(counts[label]), *["-"] * 5])

@@ -23,7 +23,10 @@ from resjax.step import Task, TrainState, eval_step, join, split, train_step
 
 
 class TrainProgram:
-    """Up to `steps` training steps in one dispatch; the state that it is given is donated."""
+    """Up to `steps` training steps in one dispatch; the state that it is given is donated.
+
+    On a mesh, that is a state which lies as `mesh.state` says, and the batch a multiple of the devices.
+    """
 
     def __init__(self, steps: int, task: Task, mesh: Mesh | None = None):
         self._steps, self._task, self._mesh = steps, task, mesh
@@ -100,7 +103,7 @@ def _restore(state: TrainState, kept: Variables) -> TrainState:
 
 
 class EvalProgram:
-    """One batch of evaluation, added to the sums; the batch is a multiple of the devices of `mesh`."""
+    """One batch of evaluation, added to the sums; on a mesh, the batch is a multiple of the devices."""
 
     def __init__(self, task: Task, mesh: Mesh | None = None):
         self._task, self.mesh = task, mesh

@@ -54,21 +54,16 @@ def convolutional(*flags: str) -> Config:
     return configs.override(config, flags)
 
 
-def stacked() -> Config:
-    """Ten steps of a net of 12 layers on digits: ten of them in a loop, over arrays that are stacked."""
+def connected() -> Config:
+    """Autoencoders, the second one on the kept features of the first; then ten units in a loop, stacked."""
     config = ConfigDict()
     config.data = dict(name="digits")
     config.model = dict(name="residual_mlp", depth=12, width=8)
     config.schedule = dict(name="constant", unit="steps", length=10, learning_rate=0.02)
     config.train = dict(batch_size=BATCH, scan_from=2, steps_per_dispatch=5)
-    return configs.override(config, ())
-
-
-def pretrained() -> Config:
-    """Two autoencoders before that, the second one on the kept features of the first."""
     first = phase("first", decoder("block1"), until="block1", noise=0.25)
     second = phase("second", decoder("block2"), after="block1", until="block2", noise=0.25)
-    return with_phases(stacked(), first, second, model__depth=6, train__scan_from=0)
+    return with_phases(config, first, second)
 
 
 class Watched(TrainProgram):
@@ -170,8 +165,7 @@ def main(folder: Path) -> dict[str, Any]:
     groups = convolutional("--config.model.norm_examples=8", "--config.schedule.length=25")
     found: dict[str, Any] = {"conv": compare(config, conv, "eight", "split")}
     found["groups"] = compare(groups, folder / "groups", "eight")
-    found["stacked"] = compare(stacked(), folder / "stacked", "split")
-    found["pretrained"] = compare(pretrained(), folder / "pretrained", "split")
+    found["phases"] = compare(connected(), folder / "phases", "split")
     found["gone on"] = {
         f"{a}-{b}": go_on(config, conv, a, b) for a, b in (("eight", "one"), ("one", "split"))
     }
@@ -183,9 +177,9 @@ def main(folder: Path) -> dict[str, Any]:
         "groups": collectives(groups, Layout(8)),
     }
     found["share"] = share_of_one(config, SPLIT)
-    digits = ["train", "--config=configs/digits.py", "--quiet", "--config.train.batch_size=100"]
-    digits += ["--config.schedule.unit=steps", "--config.schedule.length=2", f"--workdir={folder / 'digits'}"]
-    found["default"], found["fewer"] = tell(*digits), tell(*digits, "--mesh=data=5")
+    digits = ("train", "--config=configs/digits.py", f"--workdir={folder / 'digits'}")
+    found["default"] = tell(*digits, "--config.train.batch_size=100")
+    found["fewer"] = tell("eval", f"--workdir={conv / 'split'}", "--mesh=data=5")
     return found
 
 
