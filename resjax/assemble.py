@@ -142,6 +142,8 @@ class Assembly:
     ) -> Stage:
         before = former[-1] if former else None
         net, anatomy = self.net(prefix, phase, model, heads)
+        with section(f"{prefix}model"):
+            net.trunk.layers.check_batch(self.loop.batch_size)
         with section(prefix.rstrip(".") or "train"):
             trained = trained_modules(phase, anatomy)
             check_taught(phase, net)
@@ -222,9 +224,9 @@ def last_phase(loop: Loop) -> Phase:
 def check(config: Config) -> None:
     """Raises UserError for impossible settings, as far as they show without data and tracing: at once."""
     with section("train"):
-        Loop(**config.train.to_dict())
+        loop = Loop(**config.train.to_dict())
     with section("model"):
-        build_trunk(2, **config.model.to_dict())
+        build_trunk(2, **config.model.to_dict()).layers.check_batch(loop.batch_size)
     with section("optim"):
         optim.make_optimizer(optax.constant_schedule(1.0), **config.optim.to_dict())
     _check_parts("", config)

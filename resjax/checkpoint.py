@@ -16,6 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import orbax.checkpoint as ocp
+from jax.sharding import SingleDeviceSharding
 from orbax.checkpoint import checkpoint_managers as policies
 
 from resjax.errors import UserError
@@ -129,7 +130,7 @@ class Checkpoints:
         """-> state and meta of the newest sound checkpoint; damaged ones are set aside with a warning.
 
         Args:
-          like: the shapes and types of the state when so many steps are done.
+          like: the shapes and types of the state when so many steps are done, and where it is to lie.
         """
         for step in reversed(self.steps()):
             try:
@@ -184,16 +185,17 @@ class Checkpoints:
                 )
 
     def variables(self, step: int) -> dict[str, Any]:
-        """-> what evaluation uses of one checkpoint, of whatever model: parameters and other collections.
+        """-> what evaluation uses of one checkpoint, of whatever model: parameters and other collections, on
+        the first device.
 
         Raises:
           UserError: it is damaged.
         """
         try:
             meta = self._meta(step)
-            state = self._manager.restore(step, args=ocp.args.Composite(state=ocp.args.StandardRestore()))[
-                "state"
-            ]
+            here = SingleDeviceSharding(jax.devices()[0])  # whatever devices it was saved from
+            items = ocp.args.Composite(state=ocp.args.StandardRestore(fallback_sharding=here))
+            state = jax.device_put(self._manager.restore(step, args=items)["state"], here)
             if digest(state) != meta["digest"]:
                 raise ValueError("its content differs from what was saved")
         except Exception as error:  # each layer of storage raises its own

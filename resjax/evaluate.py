@@ -7,6 +7,7 @@ from typing import Any
 
 import jax
 
+from resjax import mesh as meshes
 from resjax import metrics as metric
 from resjax.checkpoint import Checkpoints
 from resjax.config import Config
@@ -14,6 +15,7 @@ from resjax.data.batches import eval_batches
 from resjax.device import DeviceData, Variables
 from resjax.errors import UserError
 from resjax.job import Job, build
+from resjax.mesh import Layout
 from resjax.programs import EvalProgram
 from resjax.record import read_config, write_atomically
 from resjax.step import Task, TrainState
@@ -29,11 +31,11 @@ class Evaluator:
 
     def __init__(self, job: Job):
         self.often = "validation" if len(job.dataset.validation) else "test"
-        self._batch_size = job.loop.eval_batch_size
+        self._batch_size, self._mesh = job.loop.eval_batch_size, job.mesh
 
     def attend(self, task: Task, splits: Mapping[str, DeviceData]) -> None:
         """From now on, this is what is evaluated, on these splits."""
-        self._task, self._splits, self._step = task, splits, EvalProgram(task)
+        self._task, self._splits, self._step = task, splits, EvalProgram(task, self._mesh)
         self.marker = f"{self.often}/{task.metric_names[0]}"
 
     def __call__(self, variables: Variables, *, both: bool, poll: Callable[[], None]) -> dict[str, float]:
@@ -53,8 +55,9 @@ def measure(
     batch_size: int,
     poll: Callable[[], None] = lambda: None,
 ) -> dict[str, float]:
-    """-> means over every example of a split, each counted once."""
+    """-> means over every example of a split, each counted once, on any number of devices."""
     batch_size = min(batch_size, len(data.labels))
+    batch_size += -batch_size % meshes.size(program.mesh)  # what is added is masked
     sums = metric.zeros(task.metric_names)
     for index, mask in zip(*eval_batches(len(data.labels), batch_size), strict=True):
         sums = program(variables, sums, index, mask, data)
@@ -64,24 +67,33 @@ def measure(
 
 
 def evaluate(
-    workdir: Path, *, config: Config | None = None, split: str = "test", checkpoint: str = "last"
+    workdir: Path,
+    *,
+    config: Config | None = None,
+    split: str = "test",
+    checkpoint: str = "last",
+    layout: Layout | None = None,
 ) -> dict[str, Any]:
     """Evaluates a run's checkpoint and writes `eval-SPLIT-STEP.json` into its folder.
 
     Args:
       config: to evaluate with; None: the run's own.
       checkpoint: `last`, `best` or a step.
+      layout: of the devices; None: all share out the examples. It need not be that of the training.
 
     Raises:
-      UserError: no run, no such checkpoint, an empty split, or another model's checkpoint.
+      UserError: no run, no such checkpoint, an empty split, another model's checkpoint, or a layout of more
+        devices than there are.
     """
-    job = build(read_config(workdir) if config is None else config)
+    mesh = meshes.make(layout)
+    job = build(read_config(workdir) if config is None else config, mesh=mesh)
     with Checkpoints(workdir, read_only=True) as checkpoints:
         state, step = restore(checkpoints, checkpoint, job)
     stage = job.stage_at(step)
     task = stage.task_at(max(int(state.step) - 1, 0))
     data = job.device_data(job.dataset.split(split))
-    found = measure(EvalProgram(task), stage.pack(state.variables), data, task, job.loop.eval_batch_size)
+    program, variables = EvalProgram(task, mesh), stage.pack(state.variables)
+    found = measure(program, variables, data, task, job.loop.eval_batch_size)
     report = {"step": step, "split": split, "examples": len(data.labels), **found}
     write_atomically(workdir / f"eval-{split}-{step}.json", json.dumps(report, indent=2) + "\n")
     return report

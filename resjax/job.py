@@ -3,9 +3,12 @@
 import dataclasses
 from collections.abc import Callable
 
+import jax
 import jax.numpy as jnp
+from jax.sharding import Mesh
 
 from resjax import config as configs
+from resjax import mesh as meshes
 from resjax import trained
 from resjax.anatomy import Anatomy
 from resjax.assemble import Assembly, last_phase, section
@@ -31,6 +34,7 @@ class Job:
       start: the run whose parameters this one begins with.
       eval_steps: steps between evaluations.
       watches: probes of the net while it is trained.
+      mesh: the devices that share the work, None: one does it.
     """
 
     config: Config
@@ -43,6 +47,7 @@ class Job:
     steps_per_epoch: float
     eval_steps: int
     watches: tuple[Watch, ...] = ()
+    mesh: Mesh | None = None
 
     @property
     def last(self) -> Stage:
@@ -57,20 +62,22 @@ class Job:
         return next(stage for stage in self.stages if done <= stage.end)
 
     def state_like(self, done: int) -> TrainState:
-        """-> shapes and types of the state when `done` steps are done."""
+        """-> shapes and types of the state when `done` steps are done, and where it lies."""
         stage = self.stage_at(done)
-        return stage.state_like(done - stage.start)
+        return meshes.like(self.mesh, stage.state_like(done - stage.start))
 
     def device_data(self, split: Split) -> Images:
         images, labels = jnp.asarray(split.images), jnp.asarray(split.labels, jnp.int32)
-        return Images(images, labels, self.pipeline, self.teacher)
+        data = Images(images, labels, self.pipeline, self.teacher)
+        return jax.device_put(data, meshes.whole(self.mesh))
 
 
-def build(config: Config, load: Callable[..., Dataset] = sources.load) -> Job:
+def build(config: Config, load: Callable[..., Dataset] = sources.load, mesh: Mesh | None = None) -> Job:
     """Raises UserError for whatever cannot be built; the message names the key.
 
     Args:
       load: reads the section `data`; a table passes one that remembers.
+      mesh: the devices that share the work; None: one does it.
     """
     with section("train"):
         loop = Loop(**config.train.to_dict())
@@ -83,7 +90,7 @@ def build(config: Config, load: Callable[..., Dataset] = sources.load) -> Job:
         )
     with section("input"):
         pipeline = augment.fit(dataset.train.images, **config.input.to_dict())
-    steps_per_epoch = len(dataset.train) / loop.batch_size
+    per_epoch = len(dataset.train) / loop.batch_size
     start, teacher = (_load(config, key) for key in ("start", "teacher"))
     read = augment.shape_read(dataset.image_shape, **config.input.to_dict())
     assembly = Assembly(config, loop, read, dataset.classes, len(dataset.train), pipeline.augments)
@@ -92,9 +99,9 @@ def build(config: Config, load: Callable[..., Dataset] = sources.load) -> Job:
         found, assembly = _teach(config, teacher, assembly)
     stages = assembly.stages()
     _check_trained(config, stages, start, assembly)
-    eval_steps = max(1, round(loop.eval_every * steps_per_epoch))
-    watches = _watches(config)
-    return Job(config, dataset, pipeline, loop, stages, start, found, steps_per_epoch, eval_steps, watches)
+    eval_steps = max(1, round(loop.eval_every * per_epoch))
+    watches = _watches(config, stages)
+    return Job(config, dataset, pipeline, loop, stages, start, found, per_epoch, eval_steps, watches, mesh)
 
 
 def preview(config: Config) -> tuple[Net, Anatomy, tuple[Stage, ...]]:
@@ -116,13 +123,19 @@ def preview(config: Config) -> tuple[Net, Anatomy, tuple[Stage, ...]]:
     return net, anatomy, assembly.stages()
 
 
-def _watches(config: Config) -> tuple[Watch, ...]:
+def _watches(config: Config, stages: tuple[Stage, ...]) -> tuple[Watch, ...]:
     found: list[Watch] = []
     for number, each in enumerate(config.probes):
         with section(f"probes[{number}]"):
             watch = Watch(**each.to_dict())
             if watch.name in [other.name for other in found]:
                 raise ValueError(f"name is '{watch.name}' again; it must be another one")
+            for groups in (stage.net.trunk.layers.norm_examples for stage in stages):
+                if groups and watch.examples % groups:
+                    raise ValueError(
+                        f"examples is {watch.examples}; it must be a multiple of config.model.norm_examples,"
+                        f" {groups}"
+                    )
             found.append(watch)
     return tuple(found)
 

@@ -79,6 +79,11 @@ class Loop:
         return stacking.choose(chains, read, self.scan_from or least)
 
 
+def following(step: int, every: int) -> int:
+    """-> the multiple of `every` that comes next behind `step`."""
+    return (step // every + 1) * every
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Watch:
     """One entry of a config's `probes`: a probe of the net while it is trained, into the log of the run.

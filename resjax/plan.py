@@ -12,6 +12,7 @@ from collections.abc import Callable
 import jax
 
 from resjax import cost, markup
+from resjax import mesh as meshes
 from resjax.data import sources
 from resjax.data.batches import train_batches
 from resjax.device import FeatureCache
@@ -47,7 +48,9 @@ def plan(work: Work, display: Display) -> str:
         for done, label in enumerate(labels):
             update(done, label)
             try:
-                found = estimate(build(work.config(first[label]), sources.load))
+                config = work.config(first[label])
+                mesh = meshes.make(work.layout, config.train.batch_size)
+                found = estimate(build(config, sources.load, mesh))
             except UserError as error:
                 problems.append(f"{label}: {error}")
                 body.append([label, str(counts[label]), *["-"] * 5])
@@ -84,10 +87,11 @@ def measure(job: Job, clock: Callable[[], float]) -> float:
     stage, key = job.last, jax.random.key(0)
     per_dispatch = job.loop.dispatch(stage.multiply_adds / stage.steps)
     state = stage.init_state(key)
+    state = jax.device_put(state, meshes.state(job.mesh, state))
     variables = {"params": state.params, **state.collections}
     cache = FeatureCache({"train": job.device_data(job.dataset.train)})
     data = cache.of(stage.net, variables, stage.shapes, keep=stage.keeps_features)["train"]
-    program = TrainProgram(per_dispatch, stage.task_at(0))
+    program = TrainProgram(per_dispatch, stage.task_at(0), job.mesh)
     index = train_batches(len(data.labels), job.loop.batch_size, 0, 0, per_dispatch)
     weights, steps, seconds = stage.loss_weights(0, per_dispatch), 0, 0.0
     while seconds < ENOUGH:

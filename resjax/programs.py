@@ -3,25 +3,33 @@
 Both are given no names: what goes in and out are lists of arrays. So where nothing reads the frozen part of
 a trunk, as with kept features, phases that train blocks of one shape have one and the same program,
 which the persistent cache knows.
+
+On a mesh, each device computes its own examples of a batch. The state comes and goes as it is kept; what a
+device lacks of the parameters it is given for the length of a step.
 """
 
 from collections.abc import Collection, Mapping
 from typing import Any
 
 import jax
+from jax.sharding import Mesh
 from jaxtyping import Array, Bool, Float, Int
 
 from resjax import backend
+from resjax import mesh as meshes
 from resjax.device import DeviceData, Variables
 from resjax.metrics import Metrics
 from resjax.step import Task, TrainState, eval_step, join, split, train_step
 
 
 class TrainProgram:
-    """Up to `steps` training steps in one dispatch; the state that it is given is donated."""
+    """Up to `steps` training steps in one dispatch; the state that it is given is donated.
 
-    def __init__(self, steps: int, task: Task):
-        self._steps, self._task = steps, task
+    On a mesh, that is a state which lies as `mesh.state` says, and the batch a multiple of the devices.
+    """
+
+    def __init__(self, steps: int, task: Task, mesh: Mesh | None = None):
+        self._steps, self._task, self._mesh = steps, task, mesh
         self._compiled = jax.jit(self._run, donate_argnums=0, compiler_options=backend.compiler_options())
 
     def __call__(
@@ -62,12 +70,21 @@ class TrainProgram:
 
         def at(i: Any, carry: TrainState) -> TrainState:
             step_weights = {name: w[i] for name, w in weights.items()}
-            state = train_step(_restore(carry, kept), index[i], data, key, step_weights, task=self._task)
-            return _strip(state, self._task.trained)[0]
+            batch = meshes.constrain(index[i], meshes.examples(self._mesh))
+            state = self._gather(_restore(carry, kept))
+            state = train_step(state, batch, data, key, step_weights, task=self._task)
+            learning, _ = _strip(state, self._task.trained)
+            return meshes.constrain(learning, meshes.state(self._mesh, learning))
 
         # The count is traced: the last, shorter chunk runs the same program.
         state = at(0, learning) if self._steps == 1 else jax.lax.fori_loop(0, count, at, learning)
         return jax.tree.leaves(state), state.step + 0
+
+    def _gather(self, state: TrainState) -> TrainState:
+        """-> the state with parameters and statistics whole on every device; moments stay where they are."""
+        whole = meshes.whole(self._mesh)
+        params, collections = (meshes.constrain(tree, whole) for tree in (state.params, state.collections))
+        return state.replace(params=params, collections=collections)
 
 
 def _strip(state: TrainState, trained: Collection[str]) -> tuple[TrainState, Variables]:
@@ -86,10 +103,10 @@ def _restore(state: TrainState, kept: Variables) -> TrainState:
 
 
 class EvalProgram:
-    """One batch of evaluation, added to the sums."""
+    """One batch of evaluation, added to the sums; on a mesh, the batch is a multiple of the devices."""
 
-    def __init__(self, task: Task):
-        self._task = task
+    def __init__(self, task: Task, mesh: Mesh | None = None):
+        self._task, self.mesh = task, mesh
         self._compiled = jax.jit(self._run, compiler_options=backend.compiler_options())
 
     def __call__(
@@ -100,7 +117,19 @@ class EvalProgram:
         mask: Bool[Any, " b"],
         data: DeviceData,
     ) -> Metrics:
+        sums = jax.device_put(sums, meshes.whole(self.mesh))
         return jax.tree.structure(sums).unflatten(self._compiled(variables, sums, index, mask, data))
 
-    def _run(self, *arguments: Any) -> list[Array]:
-        return jax.tree.leaves(eval_step(*arguments, task=self._task))
+    def _run(
+        self,
+        variables: Variables,
+        sums: Metrics,
+        index: Int[Array, " b"],
+        mask: Bool[Array, " b"],
+        data: DeviceData,
+    ) -> list[Array]:
+        whole, shared = meshes.whole(self.mesh), meshes.examples(self.mesh)
+        variables = meshes.constrain(variables, whole)
+        index, mask = meshes.constrain((index, mask), shared)
+        sums = eval_step(variables, sums, index, mask, data, task=self._task)
+        return jax.tree.leaves(meshes.constrain(sums, whole))

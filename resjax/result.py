@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from resjax import config as configs
+from resjax import mesh as meshes
 from resjax.checkpoint import digest
 from resjax.errors import Diverged
 from resjax.job import Job
@@ -38,6 +39,7 @@ def result(
         "seconds": round(clock.seconds, 3),
         "compiling_seconds": round(clock.compiling, 3),
         "images_per_second": round(clock.images_per_second, 1),
+        "mesh": meshes.axes(job.mesh),
         **provenance(),
     }
 

@@ -12,12 +12,14 @@ import filelock
 
 from resjax import assemble, budget, figure, records, render
 from resjax import config as configs
+from resjax import mesh as meshes
 from resjax.budget import FULL
 from resjax.cells import Cell, cells, load, split
 from resjax.config import Config
 from resjax.data import sources
 from resjax.data.sources import Dataset
 from resjax.errors import Diverged, FolderBusy, UserError, did_you_mean
+from resjax.mesh import Layout
 from resjax.progress import Display
 from resjax.published import Published
 from resjax.record import provenance, write_atomically
@@ -35,6 +37,7 @@ class Work:
       share: of each recipe's schedule; below 1, runs are shortened, and recorded apart from the full ones.
       results: folder of the table's records.
       workdir: folder of the runs of all tables.
+      layout: of the devices of each run; None: all share out its batch.
     """
 
     table: Table
@@ -42,6 +45,7 @@ class Work:
     share: float
     results: Path
     workdir: Path
+    layout: Layout | None = None
 
     def config(self, cell: Cell) -> Config:
         return budget.shorten(cell.config, self.share)
@@ -87,7 +91,9 @@ def run(work: Work, display: Display) -> None:
     """
     missing = work.missing()
     for cell in missing:
-        assemble.check(work.config(cell))
+        config = work.config(cell)
+        assemble.check(config)
+        meshes.make(work.layout, config.train.batch_size)
     name = work.table.name + ("" if work.share == FULL else f" at {work.share:.3g} of its schedule")
     display.say(f"{name}: {len(work.cells) - len(missing)} cells recorded, {len(missing)} to run")
     load = functools.lru_cache(maxsize=1)(sources.load)  # most cells of a table read the same data
@@ -125,7 +131,7 @@ def _run_cell(work: Work, cell: Cell, display: Display, load: Callable[..., Data
     identity: Record = {"table": work.table.name, "row": cell.row.label, "seed": cell.seed}
     identity |= {"budget": work.share, "command": work.command(cell)}
     try:
-        record = identity | train(config, folder, display, load)
+        record = identity | train(config, folder, display, load, work.layout)
     except Diverged as error:
         display.say(f"{cell.row.label}, seed {cell.seed}: {error}")
         record = identity | {"config": configs.portable(config), "diverged_at": error.step, **provenance()}

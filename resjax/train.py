@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from resjax import mesh as meshes
 from resjax import metrics as metric
 from resjax.checkpoint import Checkpoints
 from resjax.config import Config
@@ -20,6 +21,8 @@ from resjax.device import DeviceData, FeatureCache
 from resjax.errors import Interrupted
 from resjax.evaluate import Evaluator
 from resjax.job import Job, build
+from resjax.loop import following
+from resjax.mesh import Layout
 from resjax.phases import Stage, trunk_of
 from resjax.programs import TrainProgram
 from resjax.progress import Clock, Display
@@ -38,11 +41,13 @@ def train(
     workdir: Path,
     display: Display | None = None,
     load: Callable[..., Dataset] = sources.load,
+    layout: Layout | None = None,
 ) -> dict[str, Any]:
     """Trains what `config` describes in the folder `workdir`, going on where a former run stopped.
 
     Args:
       load: reads the section `data`; a table passes one that remembers.
+      layout: of the devices; None: all share out the batch. A run may go on with another one.
 
     Returns:
       The content of `result.json`.
@@ -52,7 +57,7 @@ def train(
       Interrupted: SIGTERM or Ctrl-C; the state is saved.
       Diverged: the loss became NaN or infinite.
     """
-    job = build(config, load)
+    job = build(config, load, meshes.make(layout, config.train.batch_size))
     with RunFolder(workdir, config) as folder, StopRequest() as stop:
         found = folder.result()
         if found is None:
@@ -132,8 +137,10 @@ class _Run:
         job, stage, loop = self.job, self.stage, self.job.loop
         per_dispatch = loop.dispatch(stage.multiply_adds / stage.steps)
         task = stage.task_at(max(self.done - 1, 0))
+        self.state = jax.device_put(self.state, meshes.state(job.mesh, self.state))
         variables = {"params": self.state.params, **self.state.collections}
         splits = self.cache.of(stage.net, variables, stage.shapes, keep=stage.keeps_features)
+        splits = jax.device_put(splits, meshes.whole(job.mesh))
         data = splits["train"]
         chunk = self._compile(task, splits, per_dispatch)
         pretraining = len(job.stages) - 1 - job.stages.index(stage)  # 0 in the last phase, as without any
@@ -158,8 +165,8 @@ class _Run:
                 self.state = self.state.without(stage.discards[self.done])
                 chunk, cold = self._compile(task, splits, per_dispatch), True
 
-            boundary = min(_next(self.done, loop.log_every), _next(self.done, job.eval_steps))
-            boundary = min(boundary, _next(self.step, loop.checkpoint_every) - stage.start)
+            boundary = min(following(self.done, loop.log_every), following(self.done, job.eval_steps))
+            boundary = min(boundary, following(self.step, loop.checkpoint_every) - stage.start)
             boundary = min(boundary, self.watch.boundary(self.done))
             later = [at for at in stage.discards if at > self.done]
             count = min(boundary, stage.steps, self.done + per_dispatch, *later) - self.done
@@ -195,7 +202,7 @@ class _Run:
 
     def _compile(self, task: Task, splits: Mapping[str, DeviceData], per_dispatch: int) -> TrainProgram:
         self.evaluate.attend(task, splits)
-        return TrainProgram(per_dispatch, task)
+        return TrainProgram(per_dispatch, task, self.job.mesh)
 
     def _report(self) -> None:
         """Logs the means since the last report, and sets the sums back to zero."""
@@ -203,7 +210,8 @@ class _Run:
         means = {f"train/{name}": value for name, value in metric.values(self.state.metrics).items()}
         rate = float(jnp.asarray(self.stage.schedule(self.done - 1)))
         self._write({**means, "learning_rate": rate})
-        self.state = self.state.replace(metrics=metric.zeros(self.state.metrics))
+        zeros = jax.device_put(metric.zeros(self.state.metrics), meshes.whole(self.job.mesh))
+        self.state = self.state.replace(metrics=zeros)
 
     def _probe(self) -> None:
         self._write(self.watch(self.stage, self.state, self.done))
@@ -216,12 +224,8 @@ class _Run:
         self._check_finite()
         self.clock.tick()
         meta = {"step": self.step, "log_lines": len(self.log.rows), "transfers": self.transfers}
-        self.checkpoints.save(
-            self.step,
-            self.stage.unpack(self.state),
-            meta | {"clock": dataclasses.asdict(self.clock)},
-            score,
-        )
+        meta |= {"clock": dataclasses.asdict(self.clock)}
+        self.checkpoints.save(self.step, self.stage.unpack(self.state), meta, score)
         self.clock.tick()
 
     def _interrupt_if_asked(self) -> None:
@@ -241,7 +245,3 @@ class _Run:
         self.checkpoints.wait()
         saved, folder = self.checkpoints.steps(), self.checkpoints.folder
         raise diverged(self.job, self.stage, self.stage.start + diverged_at, saved, folder)
-
-
-def _next(step: int, every: int) -> int:
-    return (step // every + 1) * every

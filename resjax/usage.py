@@ -14,15 +14,21 @@ The folder receives config.json, metrics.jsonl, TensorBoard events, checkpoints 
 result.json. If the run is stopped or killed, the same command goes on where the last checkpoint was
 made, to the same bits. Ctrl-C and SIGTERM save first and exit with code 75.
 
+All devices of the machine share out each batch. --mesh data=4 takes four of them; --mesh data=4,fsdp=2 eight,
+and splits parameters and optimizer state over pairs. The numbers are the same to rounding, and a run may go
+on with another mesh.
+
 examples:
   resjax train --config configs/digits.py --workdir runs/digits
+  resjax train --config configs/cifar10_resnet.py --workdir runs/r20 --mesh data=8
   resjax train --config configs/cifar10_resnet.py --workdir runs/r56 --config.model.depth=56
 """
 
 EVAL = f"""\
 Evaluates a run's checkpoint on every example of a split, each counted once.
 
-Without --config, the run's own config is used.
+Without --config, the run's own config is used. All devices share out the examples; --mesh is as in training,
+and need not be the one that the run was trained on.
 {OVERRIDES}
 examples:
   resjax eval --workdir runs/digits
@@ -40,6 +46,7 @@ after a colon.
 
 --budget runs every schedule shortened to a share, drops and warm-up with it; such runs are recorded and
 shown apart, never as the full ones. --seconds ends like Ctrl-C: saved, exit code 75, to be gone on with.
+--mesh is as in resjax train; what is recorded depends on it by rounding alone.
 
 examples:
   resjax table --list

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from resjax.table import Work
 
 BUDGET_HELP = "shorten the schedule to this share, such as 0.1 (default: 1)"
+MESH_HELP = "devices that share the work: data=8, or data=4,fsdp=2 (default: all, along data)"
 
 
 class Parser(argparse.ArgumentParser):
@@ -48,6 +49,7 @@ def parser() -> Parser:
     verb.add_argument("--config", required=True, metavar="FILE[:ARG]", help="a config file")
     verb.add_argument("--workdir", required=True, type=_folder, metavar="DIR", help="the run's folder")
     verb.add_argument("--budget", type=float, default=1.0, metavar="SHARE", help=BUDGET_HELP)
+    verb.add_argument("--mesh", metavar="AXIS=N", help=MESH_HELP)
     verb.add_argument("--quiet", action="store_true", help="no progress, just the result")
 
     verb = add("eval", _eval, "a run's accuracy on any split", usage.EVAL, True)
@@ -55,6 +57,7 @@ def parser() -> Parser:
     verb.add_argument("--config", metavar="FILE[:ARG]", help="a config file other than the run's own")
     verb.add_argument("--split", default="test", choices=("test", "validation", "train"))
     verb.add_argument("--checkpoint", default="last", metavar="last|best|STEP", help="which (default: last)")
+    verb.add_argument("--mesh", metavar="AXIS=N", help=MESH_HELP)
 
     verb = add("table", _table, "run what is missing of a comparison, and print it", usage.TABLE, False)
     verb.add_argument(
@@ -63,6 +66,7 @@ def parser() -> Parser:
     verb.add_argument("--row", metavar="LABEL", help="run this row only")
     verb.add_argument("--seed", type=int, metavar="N", help="run this seed only")
     verb.add_argument("--budget", type=float, default=1.0, metavar="SHARE", help=BUDGET_HELP)
+    verb.add_argument("--mesh", metavar="AXIS=N", help=MESH_HELP)
     verb.add_argument("--seconds", type=_seconds, metavar="N", help="save and stop behind this time")
     verb.add_argument(
         "--results", type=Path, metavar="DIR", help="records and rendered files (default: the table's)"
@@ -125,11 +129,12 @@ def _seconds(text: str) -> float:
 
 
 def _train(args: argparse.Namespace) -> None:
-    from resjax import budget, config, train
+    from resjax import budget, config, mesh, train
     from resjax.progress import Display
 
     loaded = budget.shorten(config.load(args.config, args.overrides), args.budget)
-    result = train.train(loaded, args.workdir, Display(quiet=args.quiet))
+    display, layout = Display(quiet=args.quiet), mesh.parse(args.mesh)
+    result = train.train(loaded, args.workdir, display, layout=layout)
     _print_metrics(result["metrics"])
     print(
         f"{result['steps']} steps in {result['seconds']:.1f} s, {result['images_per_second']:.0f} images/s;"
@@ -138,12 +143,13 @@ def _train(args: argparse.Namespace) -> None:
 
 
 def _eval(args: argparse.Namespace) -> None:
-    from resjax import config, evaluate
+    from resjax import config, evaluate, mesh
 
     if args.overrides and not args.config:
         raise UserError("overrides need --config FILE; without it the run's own config is used as it is")
     loaded = config.load(args.config, args.overrides) if args.config else None
-    report = evaluate.evaluate(args.workdir, config=loaded, split=args.split, checkpoint=args.checkpoint)
+    which = {"split": args.split, "checkpoint": args.checkpoint}
+    report = evaluate.evaluate(args.workdir, config=loaded, layout=mesh.parse(args.mesh), **which)
     print(f"step {report.pop('step')}, {report.pop('examples')} examples of {report.pop('split')}:")
     _print_metrics(report)
 
@@ -154,7 +160,7 @@ def _print_metrics(metrics: dict[str, float]) -> None:
 
 
 def _table(args: argparse.Namespace) -> None:
-    from resjax import catalogue, table
+    from resjax import catalogue, mesh, table
 
     if args.list:
         print(catalogue.listing(Path(args.file or "experiments")))
@@ -165,7 +171,8 @@ def _table(args: argparse.Namespace) -> None:
     results = args.results / loaded.name if args.results else loaded.results(file)
     if not args.render:
         cells = table.choose(loaded, file, args.row, args.seed)
-        _work(args, table.Work(loaded, cells, args.budget, results, args.workdir))
+        layout = mesh.parse(args.mesh)
+        _work(args, table.Work(loaded, cells, args.budget, results, args.workdir, layout))
     if not args.plan:
         print(table.publish(loaded, file, results))
 

@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 from resjax.job import Job
+from resjax.loop import following
 from resjax.phases import Stage
 from resjax.probes import gradients, responses
 from resjax.probes.bench import Bench
@@ -23,7 +24,7 @@ class Watcher:
 
     def boundary(self, done: int) -> int:
         """-> the next number of done steps at which to measure."""
-        return min(((done // watch.every + 1) * watch.every for watch in self._watches), default=sys.maxsize)
+        return min((following(done, watch.every) for watch in self._watches), default=sys.maxsize)
 
     def is_due(self, done: int) -> bool:
         return any(done % watch.every == 0 for watch in self._watches)

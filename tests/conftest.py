@@ -5,8 +5,8 @@ import os
 import shutil
 import tempfile
 
-# Before JAX starts: two CPU devices show whatever takes the device count for one; no shared cache.
-os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=2"
+# Before JAX starts: one CPU device, as most users have (tests/eight.py has eight); no shared cache.
+os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=1"
 os.environ["JAX_PLATFORMS"] = "cpu"
 os.environ["JAX_ENABLE_COMPILATION_CACHE"] = "false"
 os.environ["TQDM_DISABLE"] = "1"

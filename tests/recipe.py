@@ -8,6 +8,7 @@ import pytest
 from resjax import config as configs
 from resjax.checkpoint import Checkpoints
 from resjax.config import Config
+from resjax.mesh import Layout
 from resjax.train import train
 
 SHORT = {"name": "constant", "unit": "steps", "length": 6, "learning_rate": 0.1}
@@ -41,9 +42,16 @@ def greedy(config: Config) -> Config:
 
 
 def killed_and_resumed(
-    config: Config, folder: Path, stop: int, monkeypatch: pytest.MonkeyPatch
+    config: Config,
+    folder: Path,
+    stop: int,
+    monkeypatch: pytest.MonkeyPatch,
+    layouts: tuple[Layout | None, Layout | None] = (None, None),
 ) -> dict[str, Any]:
-    """-> the result of a run that dies when checkpoint `stop` has been made, and is started again."""
+    """-> the result of a run that dies when checkpoint `stop` has been made, and is started again.
+
+    `layouts` are those of its devices, before and then.
+    """
     save = Checkpoints.save
 
     def save_then_die(self: Checkpoints, at: int, *rest: Any) -> None:
@@ -54,5 +62,5 @@ def killed_and_resumed(
     with monkeypatch.context() as patch:
         patch.setattr(Checkpoints, "save", save_then_die)
         with pytest.raises(KeyboardInterrupt):
-            train(config, folder)
-    return train(config, folder)
+            train(config, folder, layout=layouts[0])
+    return train(config, folder, layout=layouts[1])

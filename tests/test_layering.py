@@ -32,7 +32,7 @@ LAYERS = (
     ),
     ("models.__init__", "models.forms", "models.heads"),
     ("losses", "optim", "weights", "anatomy"),
-    ("loop", "metrics", "device"),
+    ("loop", "metrics", "device", "mesh"),
     ("step", "transfer", "cost"),
     ("programs",),
     ("phases",),

@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import flax.linen as nn
 import jax
@@ -12,7 +12,7 @@ from jaxtyping import Array, Float
 
 from resjax import checks
 from resjax.models.convolution import Conv
-from resjax.models.norm import BatchNormReLU
+from resjax.models.norm import BatchNormReLU, in_groups
 
 Layer = Callable[..., nn.Module]  # takes `name`
 Init = Literal["he_fan_out", "he_fan_in", "glorot", "lecun"]
@@ -59,6 +59,9 @@ class Layers:
     Attributes:
       init: of convolutions and inner dense layers.
       norm: one for every layer; where it stands is the order of a net's units.
+      norm_examples: batch norm takes its statistics of so many examples of a batch at a time, as where each
+        device has its own: 64 of the 128 of He et al. 2015, on two GPUs. 0: of the whole batch, on any number
+        of devices, as heads always do.
       norm_momentum: the running statistics keep this share of themselves at each step (Torch: 1 - momentum).
       dtype: of the computation; statistics of norms are float32 at least.
       param_dtype: of the stored parameters.
@@ -66,6 +69,7 @@ class Layers:
 
     init: Init = "he_fan_out"
     norm: NormKind = "batch"
+    norm_examples: int = 0
     norm_momentum: float = 0.9
     norm_epsilon: float = 1e-5
     dtype: Dtype = "float32"
@@ -74,6 +78,19 @@ class Layers:
     def __post_init__(self) -> None:
         checks.share(norm_momentum=self.norm_momentum)
         checks.positive(norm_epsilon=self.norm_epsilon)
+        checks.at_least(0, norm_examples=self.norm_examples)
+        if self.norm_examples and self.norm != "batch":
+            raise ValueError(
+                f"norm_examples is {self.norm_examples}, but norm is '{self.norm}', which takes each example"
+                " for itself; it must be 0"
+            )
+
+    def check_batch(self, batch_size: int) -> None:
+        """Raises ValueError where a batch of training is not made of groups of `norm_examples`."""
+        if self.norm_examples and batch_size % self.norm_examples:
+            raise ValueError(
+                f"norm_examples is {self.norm_examples}; it must divide config.train.batch_size, {batch_size}"
+            )
 
     def bind(self, train: bool) -> "BoundLayers":
         return BoundLayers(**dataclasses.asdict(self), train=train)
@@ -115,13 +132,14 @@ class BoundLayers(Layers):
             return lambda x: x
         if self.norm == "group":
             return partial(self._group_norm, name)
-        return nn.BatchNorm(
+        norm = nn.BatchNorm(
             use_running_average=not self.train,
             momentum=self.norm_momentum,
             epsilon=self.norm_epsilon,
             name=name,
             **self._types(),
         )
+        return self._of_examples(norm)
 
     def activate(self, name: str, x: Array, add: Array | None = None) -> Array:
         """-> relu(norm(x) + add)."""
@@ -129,9 +147,15 @@ class BoundLayers(Layers):
             norm = BatchNormReLU(
                 self.train, self.norm_momentum, self.norm_epsilon, name=name, **self._types()
             )  # fmt: skip
-            return norm(x, add)
+            return self._of_examples(norm)(x, add)
         y = self.normalize(name)(x)
         return nn.relu(y if add is None else y + add)
+
+    def _of_examples(self, norm: nn.Module) -> Callable[..., Array]:
+        """-> a batch norm whose statistics are of as many examples as the config says."""
+        if not (self.norm_examples and self.train) or norm.is_initializing():
+            return cast(Any, norm)
+        return partial(in_groups, norm, self.norm_examples)
 
     def _group_norm(self, name: str, x: Array) -> Array:
         if x.shape[-1] % GROUP:

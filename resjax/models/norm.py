@@ -97,6 +97,30 @@ def _filled(key: Array | None, value: float, shape: tuple[int, ...], dtype: Any)
     return jnp.asarray(np.full(shape, value, dtype))
 
 
+def in_groups(norm: nn.Module, examples: int, x: Float[Array, "b ..."], *rest: Array | None) -> Array:
+    """-> norm(x, *rest) with the batch norm `norm` in training, each group of so many `examples` for itself.
+
+    A group are examples that follow each other in the batch. The running statistics move towards the means
+    over the groups, of their means and of their biased variances: what copies of the net with a batch each,
+    on devices of their own, would have on average.
+
+    Raises:
+      ValueError: the batch is not made of such groups.
+    """
+    if len(x) % examples:
+        raise ValueError(f"examples is {len(x)}; it must be a multiple of norm_examples, {examples}")
+    variables, alone = norm.variables, norm.clone(parent=None, name=None)
+
+    def of_group(*parts: Array | None) -> Any:
+        return alone.apply(variables, *parts, mutable=["batch_stats"])
+
+    split = [part if part is None else part.reshape(-1, examples, *part.shape[1:]) for part in (x, *rest)]
+    y, changed = jax.vmap(of_group)(*split)
+    for name, value in changed["batch_stats"].items():
+        norm.put_variable("batch_stats", name, value.mean(0))
+    return y.reshape(x.shape)
+
+
 class BatchNormReLU(nn.Module):
     """relu(norm(x) + add); parameters and running statistics are those of `nn.BatchNorm`.
 

@@ -1,0 +1,141 @@
+"""Many devices of one host: what of a run each of them holds.
+
+A mesh has two axes. The examples of a batch are shared out over both. Parameters, moments and moving averages
+are whole on every device, or split over the devices along `fsdp` and put together for a step (stage 3 of
+Rajbhandari et al. 2020, 1910.02054). A step is a pure function of whole arrays, and its numbers depend on the
+mesh by rounding alone: from the shardings computed here, of whatever `Mesh`, the compiler makes each
+device's part of it.
+
+One device has no mesh, `None`, and no shardings: its programs are what they would be without this module.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+from functools import partial
+from typing import Any, TypeVar
+
+import jax
+from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec, SingleDeviceSharding
+
+from resjax.errors import UserError, did_you_mean
+
+DATA, FSDP = AXES = ("data", "fsdp")
+Tree = TypeVar("Tree")
+
+
+@dataclasses.dataclass(frozen=True)
+class Layout:
+    """How many devices a mesh has along each axis."""
+
+    data: int = 1
+    fsdp: int = 1
+
+    def __str__(self) -> str:
+        return f"{DATA}={self.data}" + (f",{FSDP}={self.fsdp}" if self.fsdp > 1 else "")
+
+    @property
+    def size(self) -> int:
+        return self.data * self.fsdp
+
+    def mesh(self, devices: Sequence[Any]) -> Mesh:
+        """-> of the first of these devices."""
+        types = (AxisType.Auto,) * len(AXES)  # by default, shardings would be part of every array's type
+        return jax.make_mesh((self.data, self.fsdp), AXES, types, devices=devices[: self.size])
+
+
+def parse(text: str | None) -> Layout | None:
+    """-> the layout that `data=8` or `data=4,fsdp=2` means, None where none is given; raises UserError for
+    any other text.
+    """
+    if text is None:
+        return None
+    found: dict[str, int] = {}
+    for part in text.split(","):
+        axis, _, count = part.partition("=")
+        if axis not in AXES:
+            raise UserError(f"--mesh is '{text}': there is no axis '{axis}'{did_you_mean(axis, AXES)}")
+        if axis in found or not count.isdecimal() or int(count) < 1:
+            raise UserError(f"--mesh is '{text}'; it must look like data=8 or data=4,fsdp=2")
+        found[axis] = int(count)
+    return Layout(**found)
+
+
+def make(layout: Layout | None = None, batch_size: int = 0) -> Mesh | None:
+    """-> the mesh of a run on this host.
+
+    Args:
+      layout: None: all devices, along `data`.
+      batch_size: examples of a training step; 0: nothing is trained.
+
+    Raises:
+      UserError: there are not so many devices, or they cannot share out the batch evenly.
+    """
+    devices = jax.devices()
+    layout = layout or Layout(len(devices))
+    if layout.size > len(devices):
+        raise UserError(
+            f"--mesh {layout} takes {layout.size} devices, but this machine has {len(devices)}; take at most"
+            " that many"
+        )
+    if batch_size % layout.size:
+        fitting = max(count for count in range(1, layout.size) if batch_size % count == 0)
+        raise UserError(
+            f"config.train.batch_size is {batch_size}, which {layout.size} devices cannot share out evenly;"
+            f" make it a multiple of {layout.size}, or use --mesh {Layout(fitting)}"
+        )
+    return layout.mesh(devices) if layout.size > 1 else None
+
+
+def axes(mesh: Mesh | None) -> dict[str, int]:
+    """-> devices along each axis, without an `fsdp` that splits nothing; for records."""
+    shape = {DATA: 1} if mesh is None else mesh.shape
+    return {axis: count for axis, count in shape.items() if count > 1 or axis == DATA}
+
+
+def size(mesh: Mesh | None) -> int:
+    return 1 if mesh is None else mesh.size
+
+
+def examples(mesh: Mesh | None) -> NamedSharding | None:
+    """-> of an array whose first axis is that of a batch: every device has as many."""
+    return None if mesh is None else NamedSharding(mesh, PartitionSpec(AXES))
+
+
+def whole(mesh: Mesh | None) -> NamedSharding | None:
+    """-> of an array, or all arrays of a tree, that every device holds."""
+    return None if mesh is None else NamedSharding(mesh, PartitionSpec())
+
+
+def state(mesh: Mesh | None, tree: Any) -> Any:
+    """-> of each array of a training state, or of its shapes: split along `fsdp`, where its sizes allow."""
+    return None if mesh is None else jax.tree.map(partial(_split, mesh), tree)
+
+
+def _split(mesh: Mesh, leaf: Any) -> NamedSharding:
+    """The longest axis that can be shared out is. Arrays without one are whole everywhere, and so are
+    vectors: to exchange the values of norms and biases takes long for the memory that it saves.
+    """
+    count = mesh.shape[FSDP]
+    fitting = [axis for axis, length in enumerate(leaf.shape) if length and length % count == 0]
+    if count == 1 or len(leaf.shape) < 2 or not fitting:
+        return NamedSharding(mesh, PartitionSpec())
+    longest = max(fitting, key=lambda axis: leaf.shape[axis])
+    return NamedSharding(mesh, PartitionSpec(*[None] * longest, FSDP))
+
+
+def constrain(tree: Tree, shardings: Any) -> Tree:
+    """Tells the compiler, inside a program; outside of one, `jax.device_put` takes the same shardings."""
+    return tree if shardings is None else jax.lax.with_sharding_constraint(tree, shardings)
+
+
+def like(mesh: Mesh | None, shapes: Tree) -> Tree:
+    """-> shapes and types of a state, and where it is to lie: a checkpoint is read to there, whatever the
+    devices that it was written from.
+    """
+    alone = SingleDeviceSharding(jax.devices()[0])
+
+    def at(leaf: Any) -> jax.ShapeDtypeStruct:
+        sharding = alone if mesh is None else _split(mesh, leaf)
+        return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding)
+
+    return jax.tree.map(at, shapes)

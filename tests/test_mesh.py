@@ -1,0 +1,164 @@
+"""Many devices: the same run on one, on eight, and on four pairs that split the state."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, cast
+
+import jax
+import jax.numpy as jnp
+import pytest
+from jax.sharding import AbstractMesh, Mesh, PartitionSpec
+from refusal import refuse, refuse_to_train, write
+
+from resjax import job as jobs
+from resjax import mesh as meshes
+from resjax import trained
+from resjax.checkpoint import Checkpoints, digest
+from resjax.mesh import Layout
+from resjax.phases import Origin, trunk_of
+from resjax.record import read_config
+
+ROOT = Path(__file__).parent.parent
+# Of the largest value of each array of the state, behind 50 steps in float32. Measured: 2e-6.
+BOUND = 2e-5
+
+
+@pytest.fixture(scope="session")
+def eight(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """-> what tests/eight.py prints, and where its runs are."""
+    folder = tmp_path_factory.mktemp("eight")
+    command = [sys.executable, str(ROOT / "tests" / "eight.py"), str(folder)]
+    environment = os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests'}"}
+    ran = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stderr
+    return {"folder": folder, **json.loads(ran.stdout.splitlines()[-1])}
+
+
+@pytest.mark.parametrize(
+    ("text", "layout"),
+    [("data=8", Layout(8)), ("data=4,fsdp=2", Layout(4, 2)), ("fsdp=2", Layout(1, 2)), (None, None)],
+)
+def test_a_layout_is_read_and_written(text: str | None, layout: Layout | None) -> None:
+    assert meshes.parse(text) == layout
+    assert layout is None or meshes.parse(str(layout)) == layout
+
+
+BAD = {
+    "dta=8": "no axis 'dta'; did you mean 'data'",
+    "8": "no axis '8'; known: data, fsdp",
+    "": "no axis ''",
+    "data=many": "must look like data=8 or data=4,fsdp=2",
+    "data=0": "must look like",
+    "data=2,data=4": "must look like",
+    "data=2": "takes 2 devices, but this machine has 1; take at most that many",
+}
+
+
+@pytest.mark.parametrize("text", BAD)
+def test_a_bad_mesh_is_refused_before_anything_is_written(
+    text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = (f"--mesh (is '{text}'|{text} takes)", BAD[text])
+    refuse_to_train(capsys, write(tmp_path), tmp_path / "run", f"--mesh={text}", said=said)
+    refuse(capsys, "eval", "--workdir", tmp_path, f"--mesh={text}", said=said)
+    quickstart = (ROOT / "experiments" / "quickstart.py", "--results", tmp_path)  # where no cell is recorded
+    refuse(capsys, "table", *quickstart, "--workdir", tmp_path, f"--mesh={text}", said=said)
+
+
+@pytest.mark.parametrize(
+    ("shape", "split"),
+    [
+        ((3, 3, 8, 16), (None, None, None, "fsdp")),
+        ((3, 3, 16, 10), (None, None, "fsdp")),
+        ((12, 3), ("fsdp",)),
+        ((3, 5), ()),  # no length is even
+        ((64,), ()),  # a vector
+        ((), ()),
+    ],
+)
+def test_the_longest_axis_of_an_array_is_split(shape: tuple[int, ...], split: tuple[str | None, ...]) -> None:
+    mesh = cast(Mesh, AbstractMesh((4, 2), meshes.AXES))  # of no devices at all, as of a topology
+    leaf = jax.ShapeDtypeStruct(shape, jnp.float32)
+    assert meshes.state(mesh, {"kernel": leaf})["kernel"].spec == PartitionSpec(*split)
+
+
+def test_one_device_has_no_mesh_and_no_shardings() -> None:
+    mesh = meshes.make()
+    assert mesh is None
+    assert meshes.axes(mesh) == {"data": 1}
+    assert meshes.examples(mesh) is meshes.whole(mesh) is meshes.state(mesh, {}) is None
+
+
+def test_every_layout_sees_the_same_examples_and_ends_with_the_same_numbers(eight: dict[str, Any]) -> None:
+    runs = eight["conv"]
+    assert [run["mesh"] for run in runs.values()] == [{"data": 1}, {"data": 8}, {"data": 4, "fsdp": 2}]
+    assert len({run["order"] for run in runs.values()}) == 1
+    for name in ("eight", "split"):
+        assert 0 < runs[name]["distance"] < BOUND  # 0: nothing was shared out
+        assert runs[name]["metrics"] == pytest.approx(runs["one"]["metrics"], rel=1e-5)
+
+
+def test_units_in_a_loop_behind_phases_of_pretraining_do_too(eight: dict[str, Any]) -> None:
+    runs = eight["phases"]
+    assert runs["split"]["order"] == runs["one"]["order"]
+    assert 0 < runs["split"]["distance"] < BOUND
+
+
+def test_a_program_is_compiled_once(eight: dict[str, Any]) -> None:
+    kinds = ("conv", "groups", "phases")
+    assert {run["compiled"] for kind in kinds for run in eight[kind].values()} == {1}
+
+
+def test_a_device_has_its_share_of_the_batch_and_of_the_state(eight: dict[str, Any]) -> None:
+    for layout, kinds in (("eight", {"all-reduce"}), ("split", {"all-reduce", "all-gather"})):
+        exchanged, images = eight["collectives"][layout]
+        assert exchanged.keys() == kinds
+        assert set(images) == {"8,8,8,4"}  # of a batch of 64
+    assert eight["collectives"]["split"][0]["all-gather"] == 8  # each kernel, once
+    assert 0.5 < eight["share"] < 0.55
+
+
+def test_batch_norm_of_each_device_s_own_examples_needs_no_exchange(eight: dict[str, Any]) -> None:
+    """What is left is one sum, of gradients and running statistics; the numbers are those of one device."""
+    assert eight["collectives"]["groups"][0] == {"all-reduce": 1}
+    assert 0 < eight["groups"]["eight"]["distance"] < BOUND
+
+
+def test_a_checkpoint_is_read_by_every_layout_to_the_same_bits(eight: dict[str, Any]) -> None:
+    for name, digests in eight["read"].items():
+        assert digests == 3 * [eight["conv"][name]["state_sha256"]]
+
+
+def test_a_checkpoint_is_read_where_there_is_one_device(eight: dict[str, Any]) -> None:
+    """This process has never had more."""
+    for name in ("eight", "split"):
+        folder = eight["folder"] / "conv" / name
+        job = jobs.build(read_config(folder))
+        with Checkpoints(folder, read_only=True) as checkpoints:
+            state, _ = checkpoints.restore(50, job.state_like(50))
+        assert digest(state) == eight["conv"][name]["state_sha256"]
+        origin = trained.load("start", Origin(run=str(folder)))
+        assert digest(origin.variables) == digest(trunk_of(state.variables))
+
+
+def test_a_run_goes_on_with_another_layout(eight: dict[str, Any]) -> None:
+    assert max(eight["gone on"].values()) < BOUND
+
+
+def test_evaluation_counts_each_example_once_on_any_layout(eight: dict[str, Any]) -> None:
+    """360 examples, 104 at a time on eight devices: the last batch is padded."""
+    reports = eight["evaluated"]
+    assert {report["examples"] for report in reports.values()} == {360}
+    for report in reports.values():
+        assert report == pytest.approx(reports["one"], rel=1e-6)
+
+
+def test_the_command_line_names_the_mesh_that_would_do(eight: dict[str, Any]) -> None:
+    code, said = eight["default"]
+    assert code == 2
+    assert "config.train.batch_size is 100, which 8 devices cannot share out evenly" in said
+    assert said.endswith("make it a multiple of 8, or use --mesh data=5\n")
+    assert eight["fewer"] == [0, ""]  # evaluation on five
