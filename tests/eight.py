@@ -55,7 +55,7 @@ def convolutional(*flags: str) -> Config:
 
 
 def connected() -> Config:
-    """Autoencoders, the second one on the kept features of the first; then ten units in a loop, stacked."""
+    """Autoencoders, the second one on the kept features of the first; then five units, stacked, in a loop."""
     config = ConfigDict()
     config.data = dict(name="digits")
     config.model = dict(name="residual_mlp", depth=12, width=8)

@@ -34,6 +34,10 @@ FIRST = phase("first", head("block1"), until="block1")
         ([FIRST | {"noise": 1.0}], r"config.phases\[0\].noise is 1.0; it must be from 0 to below 1"),
         ([FIRST | {"nose": 0.1}], r"config.phases\[0\].nose is not a known key.*did you mean 'noise'"),
         ([FIRST | {"schedule": {}}], r"config.phases\[0\].schedule.length is missing"),
+        (
+            [FIRST | {"model": {"norm_examples": 30}}],
+            r"config.phases\[0\].model.norm_examples is 30; .*, 100$",
+        ),
         ([FIRST | {"model": {"deep": 3}}], r"config.phases\[0\].model.deep is not a known key"),
         ([FIRST | {"model": {"name": "dsn"}}], r"config.phases\[0\].model is .*settings of 'residual_mlp'"),
         (

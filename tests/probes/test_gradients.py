@@ -149,3 +149,19 @@ def test_a_bad_entry_is_told_before_anything_is_written(
     with pytest.raises(UserError, match=said):
         train(configs.override({**tiny.to_dict(), "probes": probes}, ()), tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+def test_examples_that_do_not_fill_the_groups_of_batch_norm_are_refused(tiny: Config, tmp_path: Path) -> None:
+    from resjax import probe
+    from resjax.progress import Display
+
+    config, said = (
+        configs.override(tiny, ["--config.model.norm_examples=50"]),
+        r"examples is 30; .* multiple of",
+    )
+    watched = configs.override({**config.to_dict(), "probes": ({"name": "gradients", "examples": 30},)}, ())
+    with pytest.raises(UserError, match=rf"config\.probes\[0\]\.{said} config\.model\.norm_examples, 50"):
+        train(watched, tmp_path / "run")
+    nets = subject.at_start("net", config, 1)
+    with pytest.raises(UserError, match=rf"--probe\.{said} norm_examples, 50"):
+        probe.measure("gradients", nets, {"examples": 30}, tmp_path, Display(quiet=True))
