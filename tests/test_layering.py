@@ -65,6 +65,7 @@ LAYERS = (
     ("plan",),
     ("show",),
     ("verbs",),
+    ("options",),
     ("__main__",),
 )
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
