@@ -47,6 +47,21 @@ def parser() -> Parser:
     verb.add_argument("--budget", type=float, default=1.0, metavar="SHARE", help=BUDGET_HELP)
     verb.add_argument("--quiet", action="store_true", help="no progress, just the result")
 
+    verb = add(
+        "verify-resume", verbs.verify_resume, "kill a run, resume it, compare bits", usage.VERIFY, True
+    )
+    verb.add_argument("--config", required=True, metavar="FILE[:ARG]", help="a config file")
+    verb.add_argument(
+        "--workdir",
+        type=_folder,
+        metavar="DIR",
+        help="keep both runs in this empty folder (default: neither)",
+    )
+    verb.add_argument("--budget", type=float, default=1.0, metavar="SHARE", help=BUDGET_HELP)
+    verb.add_argument("--kills", type=int, default=3, metavar="N", help="how many (default: 3)")
+    verb.add_argument("--seed", type=int, default=0, metavar="N", help="of signals and moments (default: 0)")
+    verb.add_argument("--quiet", action="store_true", help="no progress, just the kills and the verdict")
+
     verb = add("eval", verbs.evaluate, "a run's accuracy on any split", usage.EVAL, True)
     verb.add_argument("--workdir", required=True, type=_folder, metavar="DIR", help="the run's folder")
     verb.add_argument("--config", metavar="FILE[:ARG]", help="a config file other than the run's own")

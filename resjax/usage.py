@@ -19,6 +19,18 @@ examples:
   resjax train --config configs/cifar10_resnet.py --workdir runs/r56 --config.model.depth=56
 """
 
+VERIFY = f"""\
+Trains the net that a config describes twice, as real processes of resjax train: once in peace, and once
+killed at random moments, SIGKILL and SIGTERM mixed, and resumed as often. Then compares the reports, the
+curve and every array of the last state, bit by bit. Prints a line for each kill and the verdict.
+
+Exit code 0: the same bits; 1: they differ, and the first that does is named.
+{OVERRIDES}
+examples:
+  resjax verify-resume --config configs/digits.py
+  resjax verify-resume --config configs/cifar10_resnet.py:56 --budget 0.01 --kills 5 --seed 1
+"""
+
 EVAL = f"""\
 Evaluates a run's checkpoint on every example of a split, each counted once.
 

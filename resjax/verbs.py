@@ -1,6 +1,7 @@
 """What each verb of the command line does; each imports what it needs, so --help answers at once."""
 
 import argparse
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,6 +31,21 @@ def evaluate(args: argparse.Namespace) -> None:
         raise UserError("overrides need --config FILE; without it the run's own config is used as it is")
     loaded = config.load(args.config, args.overrides) if args.config else None
     report = evaluate.evaluate(args.workdir, config=loaded, split=args.split, checkpoint=args.checkpoint)
+def verify_resume(args: argparse.Namespace) -> None:
+    from resjax import verify
+    from resjax.errors import Differs
+    from resjax.progress import Display
+
+    flags = ["--config", args.config, *args.overrides, "--budget", str(args.budget)]
+    with tempfile.TemporaryDirectory(prefix="resjax-") as folder:
+        workdir = args.workdir or Path(folder)
+        found = verify.verify(flags, workdir, args.kills, args.seed, Display(quiet=args.quiet))
+    print("\n".join(found.kills))
+    if found.difference:
+        raise Differs(f"the bits differ, first in {found.difference}")
+    print("the same bits: every report, the curve, and all arrays of the last state")
+
+
     print(f"step {report.pop('step')}, {report.pop('examples')} examples of {report.pop('split')}:")
     _print_metrics(report)
 
