@@ -89,6 +89,23 @@ def parser() -> Parser:
         "--list", action="store_true", help="all tables of the folder FILE (default: experiments)"
     )
     verb.add_argument("--quiet", action="store_true", help="no progress, just the table")
+    where = verb.add_argument_group("where the cells run")
+    where.add_argument(
+        "--engine",
+        default="plain",
+        choices=("plain", "slurm", "ray"),
+        help="one by one here, by an array job that you submit, or as tasks of Ray (default: plain)",
+    )
+    where.add_argument("--cpus", type=_at_least(1), metavar="N", help="slurm, ray: of each cell (ray: 1)")
+    where.add_argument(
+        "--gpus", type=_at_least(0), metavar="N", help="slurm, ray: of each cell (ray: 1 where there are any)"
+    )
+    where.add_argument("--tpus", type=_at_least(0), metavar="N", help="ray: chips of each cell (default: 0)")
+    where.add_argument("--partition", metavar="NAME", help="slurm: sbatch's")
+    where.add_argument("--time", metavar="LIMIT", help="slurm: sbatch's, such as 8:00:00, of each cell")
+    where.add_argument(
+        "--address", metavar="HOST:PORT", help="ray: of a running cluster (default: one on this machine)"
+    )
 
     verb = add("show", verbs.show, "every layer: shape, parameters, multiply-adds", usage.SHOW, True)
     verb.add_argument("--config", required=True, metavar="FILE[:ARG]", help="a config file")
@@ -124,6 +141,15 @@ def _folder(text: str) -> Path:
     if not text:
         raise argparse.ArgumentTypeError("it is empty; give a folder")
     return Path(text)
+
+
+def _at_least(least: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        if not text.isdecimal() or int(text) < least:
+            raise argparse.ArgumentTypeError(f"it is '{text}'; give a whole number from {least}")
+        return int(text)
+
+    return parse
 
 
 def _seconds(text: str) -> float:

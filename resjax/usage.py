@@ -53,6 +53,11 @@ after a colon.
 --budget runs every schedule shortened to a share, drops and warm-up with it; such runs are recorded and
 shown apart, never as the full ones. --seconds ends like Ctrl-C: saved, exit code 75, to be gone on with.
 
+--engine slurm writes the script of an array job, one missing cell a task, and says how to submit it; a
+task whose time ends is saved and queued again. --engine ray runs the cells as tasks of a Ray cluster; where
+a worker dies, its cell goes on elsewhere from its last checkpoint. In both, the machines must share the
+folders of records and runs.
+
 examples:
   resjax table --list
   resjax table experiments/quickstart.py
@@ -60,6 +65,8 @@ examples:
   resjax table experiments/quickstart.py --render
   resjax table experiments/skip_heads_pretraining.py:mnist --plan
   resjax table experiments/he2015_table6.py --budget 0.05 --seconds 3600
+  resjax table experiments/he2015_table6.py --engine slurm --partition gpu --gpus 1 --time 8:00:00
+  resjax table experiments/he2015_table6.py --engine ray --address head:6379
 """
 
 SHOW = f"""\

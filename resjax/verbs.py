@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING
 from resjax.errors import UserError
 
 if TYPE_CHECKING:
-    from resjax.table import Work
+    from resjax.table import Engine, Work
+
+# The options of `resjax table` that not all engines have.
+OPTIONS_OF = {
+    "plain": {"seconds"},
+    "slurm": {"cpus", "gpus", "partition", "time"},
+    "ray": {"cpus", "gpus", "tpus", "address", "seconds"},
+}
 
 
 def train(args: argparse.Namespace) -> None:
@@ -24,13 +31,6 @@ def train(args: argparse.Namespace) -> None:
     )
 
 
-def evaluate(args: argparse.Namespace) -> None:
-    from resjax import config, evaluate
-
-    if args.overrides and not args.config:
-        raise UserError("overrides need --config FILE; without it the run's own config is used as it is")
-    loaded = config.load(args.config, args.overrides) if args.config else None
-    report = evaluate.evaluate(args.workdir, config=loaded, split=args.split, checkpoint=args.checkpoint)
 def verify_resume(args: argparse.Namespace) -> None:
     from resjax import verify
     from resjax.errors import Differs
@@ -46,6 +46,13 @@ def verify_resume(args: argparse.Namespace) -> None:
     print("the same bits: every report, the curve, and all arrays of the last state")
 
 
+def evaluate(args: argparse.Namespace) -> None:
+    from resjax import config, evaluate
+
+    if args.overrides and not args.config:
+        raise UserError("overrides need --config FILE; without it the run's own config is used as it is")
+    loaded = config.load(args.config, args.overrides) if args.config else None
+    report = evaluate.evaluate(args.workdir, config=loaded, split=args.split, checkpoint=args.checkpoint)
     print(f"step {report.pop('step')}, {report.pop('examples')} examples of {report.pop('split')}:")
     _print_metrics(report)
 
@@ -68,7 +75,7 @@ def table(args: argparse.Namespace) -> None:
     if not args.render:
         cells = table.choose(loaded, file, args.row, args.seed)
         _work(args, table.Work(loaded, cells, args.budget, results, args.workdir))
-    if not args.plan:
+    if args.render or not (args.plan or args.engine == "slurm"):
         print(table.publish(loaded, file, results))
 
 
@@ -77,12 +84,38 @@ def _work(args: argparse.Namespace, work: "Work") -> None:
     from resjax.progress import Display
     from resjax.stop import time_limit
 
-    display = Display(quiet=args.quiet)
+    display, engine = Display(quiet=args.quiet), _engine(args)
     if args.plan:
         print(plan.plan(work, display))
         return
     with time_limit(args.seconds):
-        table.run(work, display)
+        table.run(work, display, engine)
+
+
+def _engine(args: argparse.Namespace) -> "Engine":
+    """-> what runs a table's cells; raises UserError for an option that another engine has."""
+    from resjax import table
+
+    for name in sorted(set().union(*OPTIONS_OF.values()) - OPTIONS_OF[args.engine]):
+        if getattr(args, name) is not None:
+            having = " or ".join(engine for engine, options in OPTIONS_OF.items() if name in options)
+            raise UserError(f"--{name} goes with --engine {having}, not with {args.engine}")
+    if args.engine == "slurm":
+        from resjax.engines.slurm import Slurm
+
+        requests = {"partition": args.partition, "time": args.time}
+        return Slurm(args.file, requests | {"cpus-per-task": args.cpus, "gpus": args.gpus})
+    if args.engine == "ray":
+        return _ray(args)
+    return table.one_by_one
+
+
+def _ray(args: argparse.Namespace) -> "Engine":
+    try:
+        from resjax.engines.ray import Ray
+    except ImportError as error:
+        raise UserError(f"--engine ray needs Ray ({error}); python -m pip install 'resjax[ray]'") from error
+    return Ray(args.address, args.cpus or 1, args.gpus, args.tpus or 0)
 
 
 def show(args: argparse.Namespace) -> None:

@@ -62,7 +62,8 @@ LAYERS = (
     ("render",),
     ("figure", "catalogue"),
     ("table",),
-    ("plan",),
+    ("plan", "engines.__init__", "engines.slurm", "engines.news"),
+    ("engines.ray",),
     ("attempt",),
     ("show", "verify"),
     ("verbs",),
@@ -184,7 +185,7 @@ def test_every_file_can_be_read_in_one_sitting() -> None:
     assert {name: lines for name, lines in long.items() if lines > 250} == {}
 
 
-@pytest.mark.parametrize("verb", ["train", "verify-resume"])
+@pytest.mark.parametrize("verb", ["train", "table", "verify-resume"])
 def test_help_loads_no_jax(verb: str) -> None:
     argv = [sys.executable, "-X", "importtime", "-m", "resjax", verb, "--help"]
     done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=True)
