@@ -112,7 +112,7 @@ def _engine(args: argparse.Namespace) -> "Engine":
 
 def _ray(args: argparse.Namespace) -> "Engine":
     try:
-        from resjax.engines.ray import Ray
+        from resjax.engines.ray_cluster import Ray
     except ImportError as error:
         raise UserError(f"--engine ray needs Ray ({error}); python -m pip install 'resjax[ray]'") from error
     return Ray(args.address, args.cpus or 1, args.gpus, args.tpus or 0)

@@ -87,7 +87,7 @@ def _told(attempt: Attempt) -> str:
 
 
 def draw(reference: Path, kills: int, seed: int) -> list[Kill]:
-    """-> kills for a run like the finished one in `reference`, SIGKILL and SIGTERM in turn or shuffled.
+    """-> kills for a run like the finished one in `reference`: SIGKILL and SIGTERM in equal parts, shuffled.
 
     Each has a part of the run to itself, and comes behind a random report there, a random share of the time
     between two reports later. Reports are what can be seen of a run from outside, and they come in the run's

@@ -63,7 +63,7 @@ LAYERS = (
     ("figure", "catalogue"),
     ("table",),
     ("plan", "engines.__init__", "engines.slurm", "engines.news"),
-    ("engines.ray",),
+    ("engines.ray_cluster",),
     ("attempt",),
     ("show", "verify"),
     ("verbs",),

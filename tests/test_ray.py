@@ -3,6 +3,7 @@
 import json
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -141,8 +142,21 @@ def test_an_address_where_nothing_answers_is_refused(tmp_path: Path, capsys: Cap
     refuse(capsys, "table", write(tmp_path), *flags, said=said)
 
 
+@pytest.mark.slow
+@needs_ray
+def test_an_address_where_something_else_answers_is_refused(tmp_path: Path) -> None:
+    pytest.importorskip("ray", reason=ABSENT)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"127.0.0.1:{server.getsockname()[1]}"
+        flags = ("--engine", "ray", "--address", address)
+        done = subprocess.run(command(write(tmp_path), *flags), capture_output=True, text=True, timeout=200)
+    assert done.returncode == 2
+    assert f"resjax: --address is {address}, and no Ray cluster answers (" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_without_ray_it_says_so(tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delitem(sys.modules, "resjax.engines.ray", raising=False)
+    monkeypatch.delitem(sys.modules, "resjax.engines.ray_cluster", raising=False)
     monkeypatch.setitem(sys.modules, "ray", None)  # as Python itself does where an import was forbidden
     flags = ("--workdir", tmp_path / "runs", "--quiet", "--engine", "ray")
     refuse(capsys, "table", write(tmp_path), *flags, said=("--engine ray needs Ray", r"resjax\[ray\]"))

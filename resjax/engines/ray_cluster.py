@@ -86,7 +86,8 @@ class Ray:
 @contextlib.contextmanager
 def _cluster(address: str | None) -> Iterator[None]:
     """While entered, this process is connected to the cluster; raises UserError where none answers."""
-    if address is not None and ":" in address:
+    if address is not None:
+        os.environ.setdefault("RAY_gcs_server_port_wait_time_s", "1")  # one try; each takes Ray 40 seconds
         _check_that_it_answers(address)
     try:
         ray.init(address, log_to_driver=False, logging_level=logging.ERROR, include_dashboard=False)
@@ -102,7 +103,9 @@ def _cluster(address: str | None) -> Iterator[None]:
 
 
 def _check_that_it_answers(address: str) -> None:
-    """Before Ray is asked, which tries for minutes and then ends the process."""
+    """Before Ray is asked, which takes its time to find out, and tells each of its tries."""
+    if ":" not in address:  # such as auto, which Ray itself looks up
+        return
     host, _, port = address.rpartition("/")[2].rpartition(":")
     try:
         with socket.create_connection((host, int(port)), timeout=ANSWERS_WITHIN):
@@ -130,7 +133,7 @@ def _follow(running: dict[Any, "Cell"], view: View, update: Update, stop: StopRe
         if stop.signal and running:
             _cancel(list(running))
             raise Interrupted(
-                f"{stop.signal}: {len(running)} cells are not done; the same command goes on with them"
+                f"{stop.signal}: cells that are not done: {len(running)}; the same command goes on with them"
             )
     return failures
 
