@@ -18,9 +18,9 @@ from pathlib import Path
 from resjax import backend, table
 from resjax.__main__ import one_voice
 from resjax.errors import Interrupted, ResjaxError, UserError, did_you_mean
+from resjax.options import Parser
 from resjax.progress import Display
 from resjax.stop import time_limit
-from resjax.verbs import Parser
 
 FOLDER = Path(__file__).parent
 # Of most value first: the paper that all others are held against, the grid that no paper has, then the rest;

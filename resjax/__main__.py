@@ -1,4 +1,4 @@
-"""The command line: what each process says and ends with. What it can do is in `verbs`."""
+"""The command line: what each process says and ends with. What it can do is in `options` and `verbs`."""
 
 import contextlib
 import logging
@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 
 from absl import logging as absl_logging
 
-from resjax import backend, verbs
+from resjax import backend, options
 from resjax.errors import ResjaxError, UserError
 
 OVERRIDE = re.compile(r"--(no)?config\.|--probe\.|[^-]|-[\d.]")  # a key, or a value behind a blank
@@ -29,7 +29,7 @@ def command() -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command; -> its exit code: 0 done, 2 bad input, 3 diverged, 75 stopped and resumable."""
-    parser = verbs.parser()
+    parser = options.parser()
     args, rest = parser.parse_known_args(argv)
     stray = [part for part in rest if not (args.takes_overrides and OVERRIDE.match(part))]
     if stray:

@@ -38,6 +38,10 @@ class Cell:
         return configs.with_seed(self.recipe, self.seed)
 
     @property
+    def label(self) -> str:
+        return f"{self.row.label}, seed {self.seed}"
+
+    @property
     def record_name(self) -> str:
         return f"{self.row.slug}-seed{self.seed}.json"
 

@@ -191,6 +191,14 @@ class Checkpoints:
         Raises:
           UserError: it is damaged.
         """
+        state = self._sound(step)
+        return state["ema"] or {"params": state["params"], **state["collections"]}
+
+    def arrays(self, step: int) -> dict[str, np.ndarray]:
+        """-> {name: array} of all that one checkpoint holds, sorted; raises UserError where it is damaged."""
+        return {name: np.asarray(leaf) for name, leaf in _named(self._sound(step))}
+
+    def _sound(self, step: int) -> dict[str, Any]:
         try:
             meta = self._meta(step)
             here = SingleDeviceSharding(jax.devices()[0])  # whatever devices it was saved from
@@ -202,7 +210,7 @@ class Checkpoints:
             raise UserError(
                 f"checkpoint {step} in {self.folder} is damaged ({_reason(error)}); try one of {self.steps()}"
             ) from error
-        return state["ema"] or {"params": state["params"], **state["collections"]}
+        return state
 
     def choose(self, wanted: str) -> int:
         """-> the step that `last`, `best` or a number stands for; raises UserError where there is none."""

@@ -36,6 +36,18 @@ class Interrupted(ResjaxError):
     exit_code = 75
 
 
+class RunFailed(ResjaxError):
+    """A process of ours ended by itself; the message is its own, and so is the exit code."""
+
+    def __init__(self, message: str, exit_code: int):
+        super().__init__(message)
+        self.exit_code = exit_code
+
+
+class Differs(ResjaxError):
+    """A run that was killed and resumed has other bits than one that was not."""
+
+
 def did_you_mean(name: str, choices: Iterable[str]) -> str:
     """-> "; did you mean 'depth'?" for a near miss, else the list of choices."""
     choices = list(choices)

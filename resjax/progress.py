@@ -13,7 +13,6 @@ from rich.progress import (
     MofNCompleteColumn,
     Progress,
     Task,
-    TaskID,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
@@ -80,7 +79,7 @@ class Display:
         )
         self._last_line = time.monotonic()
         self._entered = 0
-        self._tasks: list[TaskID] = []
+        self._tasks: list[Task] = []
 
     def __enter__(self) -> "Display":
         if not self._entered:
@@ -104,14 +103,27 @@ class Display:
     def task(self, label: str, total: int, done: int = 0) -> Iterator[Update]:
         """A bar; a task within a task moves the outer one by its own share of one unit."""
         outer = self._tasks[-1] if self._tasks else None
-        task = self._progress.add_task(label, total=total, completed=done, note="")
-        started = outer.completed if (outer := self._find(outer)) else 0.0
-        self._tasks.append(task)
+        started = outer.completed if outer else 0.0
+        with self.bar(label, total, done) as move:
+            self._tasks.append(self._progress.tasks[-1])
+
+            def update(completed: int, note: str) -> None:
+                if outer is not None:
+                    self._progress.update(outer.id, completed=started + completed / total)
+                move(completed, note)
+
+            try:
+                yield update
+            finally:
+                self._tasks.pop()
+
+    @contextlib.contextmanager
+    def bar(self, label: str, total: int, done: int = 0) -> Iterator[Update]:
+        """A bar that moves no other one; several may be there side by side."""
+        bar = self._progress.add_task(label, total=total, completed=done, note="")
 
         def update(completed: int, note: str) -> None:
-            self._progress.update(task, completed=completed, note=note)
-            if outer is not None:
-                self._progress.update(outer.id, completed=started + completed / total)
+            self._progress.update(bar, completed=completed, note=note)
             if not self._live and time.monotonic() - self._last_line > LINE_EVERY:
                 self._last_line = time.monotonic()
                 self.say(self._line())
@@ -119,11 +131,7 @@ class Display:
         try:
             yield update
         finally:
-            self._tasks.remove(task)
-            self._progress.remove_task(task)
-
-    def _find(self, wanted: TaskID | None) -> Task | None:
-        return next((task for task in self._progress.tasks if task.id == wanted), None)
+            self._progress.remove_task(bar)
 
     def _line(self) -> str:
         parts = []

@@ -47,6 +47,11 @@ class Work:
     workdir: Path
     layout: Layout | None = None
 
+    @property
+    def name(self) -> str:
+        shortened = "" if self.share == FULL else f" at {self.share:.3g} of its schedule"
+        return self.table.name + shortened
+
     def config(self, cell: Cell) -> Config:
         return budget.shorten(cell.config, self.share)
 
@@ -59,9 +64,13 @@ class Work:
     def record(self, cell: Cell) -> Path:
         return records.folder(self.results, self.share) / cell.record_name
 
+    @property
+    def place(self) -> Path:
+        """The folder of this table's runs."""
+        return records.folder(self.workdir / self.table.name, self.share)
+
     def folder(self, cell: Cell) -> Path:
-        place = records.folder(self.workdir / self.table.name, self.share)
-        return place / cell.row.slug / f"seed{cell.seed}"
+        return self.place / cell.row.slug / f"seed{cell.seed}"
 
     def command(self, cell: Cell) -> str:
         """-> what runs this one cell's config alone."""
@@ -81,8 +90,23 @@ def choose(table: Table, file: Path, row: str | None = None, seed: int | None = 
     ]
 
 
-def run(work: Work, display: Display) -> None:
-    """Runs the cells that have no record of the same config.
+Engine = Callable[[Work, Sequence[Cell], Display], None]  # runs these cells, or has them run
+
+
+def one_by_one(work: Work, missing: Sequence[Cell], display: Display) -> None:
+    """Runs cells here, in this process; UserError before the first where devices cannot share out a batch."""
+    for cell in missing:
+        meshes.make(work.layout, work.config(cell).train.batch_size)
+    load = functools.lru_cache(maxsize=1)(sources.load)  # most cells of a table read the same data
+    with display, display.task(work.name, len(missing)) as update:
+        for done, cell in enumerate(missing):
+            update(done, cell.label)
+            run_cell(work, cell, display, load)
+        update(len(missing), "done")
+
+
+def run(work: Work, display: Display, engine: Engine = one_by_one) -> None:
+    """Has the cells run that have no record of the same config.
 
     Raises:
       UserError: a cell that cannot run; all are looked at before the first one runs.
@@ -91,22 +115,19 @@ def run(work: Work, display: Display) -> None:
     """
     missing = work.missing()
     for cell in missing:
-        config = work.config(cell)
-        assemble.check(config)
-        meshes.make(work.layout, config.train.batch_size)
-    name = work.table.name + ("" if work.share == FULL else f" at {work.share:.3g} of its schedule")
-    display.say(f"{name}: {len(work.cells) - len(missing)} cells recorded, {len(missing)} to run")
-    load = functools.lru_cache(maxsize=1)(sources.load)  # most cells of a table read the same data
-    with display, display.task(name, len(missing)) as update:
-        for done, cell in enumerate(missing):
-            update(done, f"{cell.row.label}, seed {cell.seed}")
-            try:
-                with _alone(work.record(cell)):
-                    if not work.has(cell):  # another process may have run it since
-                        _run_cell(work, cell, display, load)
-            except FolderBusy as error:
-                display.say(f"{cell.row.label}, seed {cell.seed}: skipped, {error}")
-        update(len(missing), "done")
+        assemble.check(work.config(cell))
+    display.say(f"{work.name}: {len(work.cells) - len(missing)} cells recorded, {len(missing)} to run")
+    engine(work, missing, display)
+
+
+def run_cell(work: Work, cell: Cell, display: Display, load: Callable[..., Dataset] = sources.load) -> None:
+    """Runs one cell and records it, where no other process does; UserError where it cannot run."""
+    try:
+        with _alone(work.record(cell)):
+            if not work.has(cell):  # another process may have run it since
+                _record(work, cell, display, load)
+    except FolderBusy as error:
+        display.say(f"{cell.label}: skipped, {error}")
 
 
 @contextlib.contextmanager
@@ -126,14 +147,14 @@ def _alone(record: Path) -> Iterator[None]:
         lock.release()
 
 
-def _run_cell(work: Work, cell: Cell, display: Display, load: Callable[..., Dataset]) -> None:
+def _record(work: Work, cell: Cell, display: Display, load: Callable[..., Dataset]) -> None:
     config, folder = work.config(cell), work.folder(cell)
     identity: Record = {"table": work.table.name, "row": cell.row.label, "seed": cell.seed}
     identity |= {"budget": work.share, "command": work.command(cell)}
     try:
         record = identity | train(config, folder, display, load, work.layout)
     except Diverged as error:
-        display.say(f"{cell.row.label}, seed {cell.seed}: {error}")
+        display.say(f"{cell.label}: {error}")
         record = identity | {"config": configs.portable(config), "diverged_at": error.step, **provenance()}
     write_atomically(work.record(cell), json.dumps(record, indent=1) + "\n")
 

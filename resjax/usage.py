@@ -24,6 +24,18 @@ examples:
   resjax train --config configs/cifar10_resnet.py --workdir runs/r56 --config.model.depth=56
 """
 
+VERIFY = f"""\
+Trains the net that a config describes twice, as real processes of resjax train: once in peace, and once
+killed at random moments, SIGKILL and SIGTERM mixed, and resumed as often. Then compares the reports, the
+curve and every array of the last state, bit by bit. Prints a line for each kill and the verdict.
+
+Exit code 0: the same bits; 1: they differ, and the first that does is named.
+{OVERRIDES}
+examples:
+  resjax verify-resume --config configs/digits.py
+  resjax verify-resume --config configs/cifar10_resnet.py:56 --budget 0.01 --kills 5 --seed 1
+"""
+
 EVAL = f"""\
 Evaluates a run's checkpoint on every example of a split, each counted once.
 
@@ -48,6 +60,11 @@ after a colon.
 shown apart, never as the full ones. --seconds ends like Ctrl-C: saved, exit code 75, to be gone on with.
 --mesh is as in resjax train; what is recorded depends on it by rounding alone.
 
+--engine slurm writes the script of an array job, one missing cell a task, and says how to submit it; a
+task whose time ends is saved and queued again. --engine ray runs the cells as tasks of a Ray cluster; where
+a worker dies, its cell goes on elsewhere from its last checkpoint. In both, the machines must share the
+folders of records and runs.
+
 examples:
   resjax table --list
   resjax table experiments/quickstart.py
@@ -55,6 +72,8 @@ examples:
   resjax table experiments/quickstart.py --render
   resjax table experiments/skip_heads_pretraining.py:mnist --plan
   resjax table experiments/he2015_table6.py --budget 0.05 --seconds 3600
+  resjax table experiments/he2015_table6.py --engine slurm --partition gpu --gpus 1 --time 8:00:00
+  resjax table experiments/he2015_table6.py --engine ray --address head:6379
 """
 
 SHOW = f"""\

@@ -1,134 +1,24 @@
-"""The verbs of the command line and their options; each imports what it needs, so --help answers at once."""
+"""What each verb of the command line does; each imports what it needs, so --help answers at once."""
 
 import argparse
-from collections.abc import Callable
+import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
-from resjax import __version__, usage
 from resjax.errors import UserError
 
 if TYPE_CHECKING:
-    from resjax.table import Work
+    from resjax.table import Engine, Work
 
-BUDGET_HELP = "shorten the schedule to this share, such as 0.1 (default: 1)"
-MESH_HELP = "devices that share the work: data=8, or data=4,fsdp=2 (default: all, along data)"
-
-
-class Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line."""
-
-    def error(self, message: str) -> NoReturn:
-        self.exit(UserError.exit_code, f"resjax: {message}; see {self.prog} --help\n")
+# The options of `resjax table` that not all engines have.
+OPTIONS_OF = {
+    "plain": {"seconds"},
+    "slurm": {"cpus", "gpus", "partition", "time"},
+    "ray": {"cpus", "gpus", "tpus", "address", "seconds"},
+}
 
 
-def parser() -> Parser:
-    parser = Parser(
-        prog="resjax",
-        description="Skip connections, auxiliary heads and pretraining on one bench.",
-        epilog="resjax VERB --help explains each.",
-        allow_abbrev=False,
-    )
-    parser.add_argument("--version", action="version", version=f"resjax {__version__}")
-    verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
-
-    def add(
-        name: str, run: Callable[[argparse.Namespace], None], short: str, text: str, takes_overrides: bool
-    ) -> argparse.ArgumentParser:
-        verb = verbs.add_parser(
-            name,
-            help=short,
-            description=text,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-            allow_abbrev=False,
-        )
-        verb.set_defaults(run=run, takes_overrides=takes_overrides)
-        return verb
-
-    verb = add("train", _train, "train a net; goes on where a stopped run was", usage.TRAIN, True)
-    verb.add_argument("--config", required=True, metavar="FILE[:ARG]", help="a config file")
-    verb.add_argument("--workdir", required=True, type=_folder, metavar="DIR", help="the run's folder")
-    verb.add_argument("--budget", type=float, default=1.0, metavar="SHARE", help=BUDGET_HELP)
-    verb.add_argument("--mesh", metavar="AXIS=N", help=MESH_HELP)
-    verb.add_argument("--quiet", action="store_true", help="no progress, just the result")
-
-    verb = add("eval", _eval, "a run's accuracy on any split", usage.EVAL, True)
-    verb.add_argument("--workdir", required=True, type=_folder, metavar="DIR", help="the run's folder")
-    verb.add_argument("--config", metavar="FILE[:ARG]", help="a config file other than the run's own")
-    verb.add_argument("--split", default="test", choices=("test", "validation", "train"))
-    verb.add_argument("--checkpoint", default="last", metavar="last|best|STEP", help="which (default: last)")
-    verb.add_argument("--mesh", metavar="AXIS=N", help=MESH_HELP)
-
-    verb = add("table", _table, "run what is missing of a comparison, and print it", usage.TABLE, False)
-    verb.add_argument(
-        "file", nargs="?", metavar="FILE[:ARG]", help="a table file, such as experiments/quickstart.py"
-    )
-    verb.add_argument("--row", metavar="LABEL", help="run this row only")
-    verb.add_argument("--seed", type=int, metavar="N", help="run this seed only")
-    verb.add_argument("--budget", type=float, default=1.0, metavar="SHARE", help=BUDGET_HELP)
-    verb.add_argument("--mesh", metavar="AXIS=N", help=MESH_HELP)
-    verb.add_argument("--seconds", type=_seconds, metavar="N", help="save and stop behind this time")
-    verb.add_argument(
-        "--results", type=Path, metavar="DIR", help="records and rendered files (default: the table's)"
-    )
-    verb.add_argument(
-        "--workdir", type=Path, default=Path("runs"), metavar="DIR", help="runs (default: runs)"
-    )
-    instead = verb.add_mutually_exclusive_group()
-    instead.add_argument("--render", action="store_true", help="run nothing, render from the records")
-    instead.add_argument("--plan", action="store_true", help="run nothing, say what is missing and its time")
-    instead.add_argument(
-        "--list", action="store_true", help="all tables of the folder FILE (default: experiments)"
-    )
-    verb.add_argument("--quiet", action="store_true", help="no progress, just the table")
-
-    verb = add("show", _show, "every layer: shape, parameters, multiply-adds", usage.SHOW, True)
-    verb.add_argument("--config", required=True, metavar="FILE[:ARG]", help="a config file")
-
-    verb = add("probe", _probe, "see a net's gradients, responses, losses", usage.PROBE, True)
-    verb.add_argument("name", metavar="NAME", help="what to measure, of the list above")
-    verb.add_argument(
-        "--config", metavar="FILE[:ARG]", help="a config file: its net at the start of training"
-    )
-    verb.add_argument(
-        "--workdir", type=_folder, metavar="DIR", help="a run's folder: its net at a checkpoint"
-    )
-    verb.add_argument(
-        "--compare", nargs="+", default=[], metavar="[LABEL=]FILE|DIR", help="several of either"
-    )
-    verb.add_argument(
-        "--checkpoint", default="last", metavar="last|best|STEP", help="of runs (default: last)"
-    )
-    verb.add_argument("--seeds", type=int, default=3, metavar="N", help="of each config (default: 3)")
-    verb.add_argument(
-        "--out", type=Path, metavar="DIR", help="default: probes, in the run's folder if it is one"
-    )
-    verb.add_argument("--quiet", action="store_true", help="no progress, just the table")
-
-    verb = add("prepare", _prepare, "download a data set", usage.PREPARE, False)
-    verb.add_argument("name", metavar="tfds:NAME", help="the data set")
-    verb.add_argument("--directory", default="", metavar="DIR", help="default: ~/tensorflow_datasets")
-    verb.add_argument("--overwrite", action="store_true", help="replace what is there")
-    return parser
-
-
-def _folder(text: str) -> Path:
-    if not text:
-        raise argparse.ArgumentTypeError("it is empty; give a folder")
-    return Path(text)
-
-
-def _seconds(text: str) -> float:
-    try:
-        found = float(text)
-    except ValueError:
-        found = 0.0
-    if not 0 < found < float("inf"):
-        raise argparse.ArgumentTypeError(f"it is '{text}'; give a number of seconds above 0")
-    return found
-
-
-def _train(args: argparse.Namespace) -> None:
+def train(args: argparse.Namespace) -> None:
     from resjax import budget, config, mesh, train
     from resjax.progress import Display
 
@@ -142,7 +32,23 @@ def _train(args: argparse.Namespace) -> None:
     )
 
 
-def _eval(args: argparse.Namespace) -> None:
+def verify_resume(args: argparse.Namespace) -> None:
+    from resjax import verify
+    from resjax.errors import Differs
+    from resjax.progress import Display
+
+    flags = ["--config", args.config, *args.overrides, "--budget", str(args.budget)]
+    flags += ["--mesh", args.mesh] if args.mesh else []
+    with tempfile.TemporaryDirectory(prefix="resjax-") as folder:
+        workdir = args.workdir or Path(folder)
+        found = verify.verify(flags, workdir, args.kills, args.seed, Display(quiet=args.quiet))
+    print("\n".join(found.kills))
+    if found.difference:
+        raise Differs(f"the bits differ, first in {found.difference}")
+    print("the same bits: every report, the curve, and all arrays of the last state")
+
+
+def evaluate(args: argparse.Namespace) -> None:
     from resjax import config, evaluate, mesh
 
     if args.overrides and not args.config:
@@ -159,7 +65,7 @@ def _print_metrics(metrics: dict[str, float]) -> None:
         print(f"  {name:24} {value:.2%}" if name.endswith("accuracy") else f"  {name:24} {value:.6g}")
 
 
-def _table(args: argparse.Namespace) -> None:
+def table(args: argparse.Namespace) -> None:
     from resjax import catalogue, mesh, table
 
     if args.list:
@@ -173,7 +79,7 @@ def _table(args: argparse.Namespace) -> None:
         cells = table.choose(loaded, file, args.row, args.seed)
         layout = mesh.parse(args.mesh)
         _work(args, table.Work(loaded, cells, args.budget, results, args.workdir, layout))
-    if not args.plan:
+    if args.render or not (args.plan or args.engine == "slurm"):
         print(table.publish(loaded, file, results))
 
 
@@ -182,21 +88,47 @@ def _work(args: argparse.Namespace, work: "Work") -> None:
     from resjax.progress import Display
     from resjax.stop import time_limit
 
-    display = Display(quiet=args.quiet)
+    display, engine = Display(quiet=args.quiet), _engine(args)
     if args.plan:
         print(plan.plan(work, display))
         return
     with time_limit(args.seconds):
-        table.run(work, display)
+        table.run(work, display, engine)
 
 
-def _show(args: argparse.Namespace) -> None:
+def _engine(args: argparse.Namespace) -> "Engine":
+    """-> what runs a table's cells; raises UserError for an option that another engine has."""
+    from resjax import table
+
+    for name in sorted(set().union(*OPTIONS_OF.values()) - OPTIONS_OF[args.engine]):
+        if getattr(args, name) is not None:
+            having = " or ".join(engine for engine, options in OPTIONS_OF.items() if name in options)
+            raise UserError(f"--{name} goes with --engine {having}, not with {args.engine}")
+    if args.engine == "slurm":
+        from resjax.engines.slurm import Slurm
+
+        requests = {"partition": args.partition, "time": args.time}
+        return Slurm(args.file, requests | {"cpus-per-task": args.cpus, "gpus": args.gpus})
+    if args.engine == "ray":
+        return _ray(args)
+    return table.one_by_one
+
+
+def _ray(args: argparse.Namespace) -> "Engine":
+    try:
+        from resjax.engines.ray_cluster import Ray
+    except ImportError as error:
+        raise UserError(f"--engine ray needs Ray ({error}); python -m pip install 'resjax[ray]'") from error
+    return Ray(args.address, args.cpus or 1, args.gpus, args.tpus or 0)
+
+
+def show(args: argparse.Namespace) -> None:
     from resjax import config, show
 
     show.show(config.load(args.config, args.overrides))
 
 
-def _prepare(args: argparse.Namespace) -> None:
+def prepare(args: argparse.Namespace) -> None:
     from resjax.data import tfds_source
 
     kind, _, name = args.name.partition(":")
@@ -205,7 +137,7 @@ def _prepare(args: argparse.Namespace) -> None:
     print(tfds_source.prepare(name, args.directory, overwrite=args.overwrite))
 
 
-def _probe(args: argparse.Namespace) -> None:
+def probe(args: argparse.Namespace) -> None:
     from resjax import probe
     from resjax.probes import findings
     from resjax.progress import Display

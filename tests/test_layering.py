@@ -63,9 +63,12 @@ LAYERS = (
     ("render",),
     ("figure", "catalogue"),
     ("table",),
-    ("plan",),
-    ("show",),
+    ("plan", "engines.__init__", "engines.slurm", "engines.news"),
+    ("engines.ray_cluster",),
+    ("attempt",),
+    ("show", "verify"),
     ("verbs",),
+    ("options",),
     ("__main__",),
 )
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
@@ -185,11 +188,14 @@ def test_every_file_can_be_read_in_one_sitting() -> None:
     assert {name: lines for name, lines in long.items() if lines > 250} == {}
 
 
-def test_help_loads_no_jax() -> None:
-    argv = [sys.executable, "-X", "importtime", "-m", "resjax", "train", "--help"]
+@pytest.mark.parametrize("verb", ["train", "table", "verify-resume"])
+def test_help_loads_no_jax(verb: str) -> None:
+    argv = [sys.executable, "-X", "importtime", "-m", "resjax", verb, "--help"]
     done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=True)
     lines = [line for line in done.stderr.splitlines() if line.startswith("import time:")]
     loaded = {line.rpartition("|")[2].strip().partition(".")[0] for line in lines}
-    assert done.stdout.startswith("usage: resjax train")
+    assert done.stdout.startswith(f"usage: resjax {verb}")
     assert {"argparse", "absl"} <= loaded
-    assert loaded.isdisjoint({"jax", "jaxlib", "flax", "optax", "orbax", "numpy", "scipy", "matplotlib"})
+    assert loaded.isdisjoint(
+        {"jax", "jaxlib", "flax", "optax", "orbax", "numpy", "scipy", "matplotlib", "ray"}
+    )

@@ -1,21 +1,20 @@
 """A run that is stopped or killed anywhere ends with the bits of one that was not."""
 
+import dataclasses
 import json
-import os
 import random
 import signal
-import subprocess
-import sys
-import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from resjax import config as configs
+from resjax.attempt import attempt
 from resjax.config import Config
 from resjax.train import train
+from resjax.verify import draw
 
-STEPS = 400
 CONFIG = """
 from ml_collections import ConfigDict
 
@@ -31,43 +30,22 @@ def get_config():
 
 
 @pytest.fixture(scope="module")
-def reference(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, object]]:
-    """-> the config file, and the result of a run that nobody disturbed."""
+def reference(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[list[str], Path]]:
+    """-> what names the run on the command line, and the folder of one that nobody disturbed."""
     folder = tmp_path_factory.mktemp("reference")
-    file = folder / "config.py"
-    file.write_text(CONFIG)
-    finish(file, folder / "run")
-    return file, json.loads((folder / "run" / "result.json").read_text())
+    (folder / "config.py").write_text(CONFIG)
+    flags = ["--config", str(folder / "config.py")]
+    with pytest.MonkeyPatch.context() as patch:  # the processes share their compiled programs
+        patch.setenv("JAX_ENABLE_COMPILATION_CACHE", "true")
+        patch.setenv("JAX_COMPILATION_CACHE_DIR", str(folder / "cache"))
+        finish(flags, folder / "run")
+        yield flags, folder / "run"
 
 
-def start(config: Path, workdir: Path) -> subprocess.Popen[str]:
-    """The real command in a process of its own; several share its compiled programs."""
-    environment = os.environ | {
-        "JAX_ENABLE_COMPILATION_CACHE": "true",
-        "JAX_COMPILATION_CACHE_DIR": str(config.parent / "cache"),
-    }
-    command = [sys.executable, "-m", "resjax", "train", "--config", str(config), "--workdir", str(workdir)]
-    return subprocess.Popen(command, env=environment, text=True, stderr=subprocess.PIPE)
-
-
-def finish(config: Path, workdir: Path) -> None:
-    process = start(config, workdir)
-    _, stderr = process.communicate(timeout=300)
-    assert process.returncode == 0, stderr
-
-
-def disturb(config: Path, workdir: Path, number: signal.Signals, wait: float) -> tuple[int, str]:
-    """Starts the run, waits until it has trained a while longer, and sends the signal."""
-    log, process = workdir / "metrics.jsonl", start(config, workdir)
-    before = log.stat().st_size if log.exists() else 0
-    while process.poll() is None and not (log.exists() and log.stat().st_size > before):
-        time.sleep(0.01)
-    time.sleep(wait)
-    process.send_signal(number)
-    asked = time.monotonic()
-    _, stderr = process.communicate(timeout=120)
-    assert time.monotonic() - asked < 10  # "within seconds"
-    return process.returncode, stderr
+def finish(flags: list[str], workdir: Path) -> dict[str, object]:
+    ended = attempt(flags, workdir)
+    assert ended.finished, ended.stderr
+    return json.loads((workdir / "result.json").read_text())
 
 
 @pytest.mark.parametrize(
@@ -80,23 +58,22 @@ def disturb(config: Path, workdir: Path, number: signal.Signals, wait: float) ->
     ids=["killed", "stopped", "mixed"],
 )
 def test_a_disturbed_run_ends_with_the_same_bits(
-    reference: tuple[Path, dict[str, object]], tmp_path: Path, signals: list[int]
+    reference: tuple[list[str], Path], tmp_path: Path, signals: list[int]
 ) -> None:
-    config, undisturbed = reference
-    chance = random.Random(1)
-    for number in map(signal.Signals, signals):
-        code, stderr = disturb(config, tmp_path, number, chance.uniform(0, 0.4))
-        if code == 0:  # it was faster than the signal
+    flags, whole = reference
+    for number, kill in zip(map(signal.Signals, signals), draw(whole, len(signals), seed=1), strict=True):
+        ended = attempt(flags, tmp_path, dataclasses.replace(kill, signal=number))
+        assert ended.seconds < 10  # "within seconds"
+        if ended.finished:  # it was faster than the signal
             break
         if number == signal.SIGKILL:
-            assert code == -signal.SIGKILL
+            assert ended.code == -signal.SIGKILL
         else:
-            assert code == 75
-            assert f"{number.name}: saved step" in stderr
-            assert str(tmp_path / "checkpoints") in stderr
-            assert "Traceback" not in stderr
-    finish(config, tmp_path)
-    result = json.loads((tmp_path / "result.json").read_text())
+            assert ended.code == 75
+            assert f"{number.name}: saved step" in ended.stderr
+            assert str(tmp_path / "checkpoints") in ended.stderr
+            assert "Traceback" not in ended.stderr
+    result, undisturbed = finish(flags, tmp_path), json.loads((whole / "result.json").read_text())
     # The digest covers every parameter, statistic, optimizer state, average and metric sum.
     assert result["state_sha256"] == undisturbed["state_sha256"]
     assert result["curve"] == undisturbed["curve"]

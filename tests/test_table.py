@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from filelock import FileLock
+from small_table import records, write
 
 from resjax import render
 from resjax import table as tables
@@ -20,35 +21,6 @@ from resjax.budget import FULL
 from resjax.progress import Display
 from resjax.records import Records, is_recorded, read_all
 from resjax.table import Row, Table
-
-CONFIG = """
-from ml_collections import ConfigDict
-
-def get_config(depth="4"):
-    config = ConfigDict()
-    config.data = dict(name="digits")
-    config.model = dict(name="residual_mlp", depth=int(depth), width=8)
-    config.schedule = dict(name="constant", unit="steps", length=STEPS, learning_rate=0.1)
-    config.train = dict(batch_size=100, log_every=5, checkpoint_every=1000, eval_every=20)
-    return config
-"""
-TABLE = """
-from resjax.table import Row, Table
-
-def get_table():
-    rows = tuple(
-        Row(label=f"{line} 4", config="config.py:4", overrides={"model.skip": skip}, line=line, x=4)
-        for line, skip in (("plain", False), ("residual", True))
-    )
-    return Table(name="small", title="A small table", rows=rows, seeds=(0, 1), x_label="layers",
-                 contrasts=(("residual 4", "plain 4"),))
-"""
-
-
-def write(folder: Path, steps: int = 12) -> Path:
-    (folder / "config.py").write_text(CONFIG.replace("STEPS", str(steps)))
-    (folder / "table.py").write_text(TABLE)
-    return folder / "table.py"
 
 
 @pytest.fixture(scope="module")
@@ -59,10 +31,6 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     command = [sys.executable, "-m", "resjax", "table", str(file), "--workdir", str(folder / "runs")]
     ran = subprocess.run(command, capture_output=True, text=True, check=True)
     return folder, ran.stdout
-
-
-def records(folder: Path) -> list[Path]:
-    return sorted((folder / "results" / "small").glob("*.json"))
 
 
 def test_every_cell_leaves_one_record_with_its_origin(done: tuple[Path, str]) -> None:

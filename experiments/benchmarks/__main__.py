@@ -8,7 +8,7 @@ from pathlib import Path
 
 from experiments.benchmarks import cpu, loop, own
 from resjax.errors import ResjaxError, UserError
-from resjax.verbs import Parser
+from resjax.options import Parser
 
 RESULTS = Path(__file__).parents[1] / "results" / "benchmarks"
 BENCHMARKS = {each.name: each for each in (cpu.BENCHMARK, loop.BENCHMARK, own.HEADS, own.DEPTH)}

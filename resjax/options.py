@@ -1,0 +1,167 @@
+"""The options of the command line; what its verbs do is in `verbs`."""
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+from typing import NoReturn
+
+from resjax import __version__, usage, verbs
+from resjax.errors import UserError
+
+BUDGET_HELP = "shorten the schedule to this share, such as 0.1 (default: 1)"
+MESH_HELP = "devices that share the work: data=8, or data=4,fsdp=2 (default: all, along data)"
+
+
+class Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(UserError.exit_code, f"resjax: {message}; see {self.prog} --help\n")
+
+
+def parser() -> Parser:
+    parser = Parser(
+        prog="resjax",
+        description="Skip connections, auxiliary heads and pretraining on one bench.",
+        epilog="resjax VERB --help explains each.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"resjax {__version__}")
+    subparsers = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
+
+    def add(
+        name: str, run: Callable[[argparse.Namespace], None], short: str, text: str, takes_overrides: bool
+    ) -> argparse.ArgumentParser:
+        verb = subparsers.add_parser(
+            name,
+            help=short,
+            description=text,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+        )
+        verb.set_defaults(run=run, takes_overrides=takes_overrides)
+        return verb
+
+    verb = add("train", verbs.train, "train a net; goes on where a stopped run was", usage.TRAIN, True)
+    verb.add_argument("--config", required=True, metavar="FILE[:ARG]", help="a config file")
+    verb.add_argument("--workdir", required=True, type=_folder, metavar="DIR", help="the run's folder")
+    verb.add_argument("--budget", type=float, default=1.0, metavar="SHARE", help=BUDGET_HELP)
+    verb.add_argument("--mesh", metavar="AXIS=N", help=MESH_HELP)
+    verb.add_argument("--quiet", action="store_true", help="no progress, just the result")
+
+    verb = add(
+        "verify-resume", verbs.verify_resume, "kill a run, resume it, compare bits", usage.VERIFY, True
+    )
+    verb.add_argument("--config", required=True, metavar="FILE[:ARG]", help="a config file")
+    verb.add_argument(
+        "--workdir",
+        type=_folder,
+        metavar="DIR",
+        help="keep both runs in this empty folder (default: neither)",
+    )
+    verb.add_argument("--budget", type=float, default=1.0, metavar="SHARE", help=BUDGET_HELP)
+    verb.add_argument("--mesh", metavar="AXIS=N", help=MESH_HELP)
+    verb.add_argument("--kills", type=int, default=3, metavar="N", help="how many (default: 3)")
+    verb.add_argument("--seed", type=int, default=0, metavar="N", help="of signals and moments (default: 0)")
+    verb.add_argument("--quiet", action="store_true", help="no progress, just the kills and the verdict")
+
+    verb = add("eval", verbs.evaluate, "a run's accuracy on any split", usage.EVAL, True)
+    verb.add_argument("--workdir", required=True, type=_folder, metavar="DIR", help="the run's folder")
+    verb.add_argument("--config", metavar="FILE[:ARG]", help="a config file other than the run's own")
+    verb.add_argument("--split", default="test", choices=("test", "validation", "train"))
+    verb.add_argument("--checkpoint", default="last", metavar="last|best|STEP", help="which (default: last)")
+    verb.add_argument("--mesh", metavar="AXIS=N", help=MESH_HELP)
+
+    verb = add("table", verbs.table, "run what is missing of a comparison, and print it", usage.TABLE, False)
+    verb.add_argument(
+        "file", nargs="?", metavar="FILE[:ARG]", help="a table file, such as experiments/quickstart.py"
+    )
+    verb.add_argument("--row", metavar="LABEL", help="run this row only")
+    verb.add_argument("--seed", type=int, metavar="N", help="run this seed only")
+    verb.add_argument("--budget", type=float, default=1.0, metavar="SHARE", help=BUDGET_HELP)
+    verb.add_argument("--mesh", metavar="AXIS=N", help=MESH_HELP)
+    verb.add_argument("--seconds", type=_seconds, metavar="N", help="save and stop behind this time")
+    verb.add_argument(
+        "--results", type=Path, metavar="DIR", help="records and rendered files (default: the table's)"
+    )
+    verb.add_argument(
+        "--workdir", type=Path, default=Path("runs"), metavar="DIR", help="runs (default: runs)"
+    )
+    instead = verb.add_mutually_exclusive_group()
+    instead.add_argument("--render", action="store_true", help="run nothing, render from the records")
+    instead.add_argument("--plan", action="store_true", help="run nothing, say what is missing and its time")
+    instead.add_argument(
+        "--list", action="store_true", help="all tables of the folder FILE (default: experiments)"
+    )
+    verb.add_argument("--quiet", action="store_true", help="no progress, just the table")
+    where = verb.add_argument_group("where the cells run")
+    where.add_argument(
+        "--engine",
+        default="plain",
+        choices=("plain", "slurm", "ray"),
+        help="one by one here, by an array job that you submit, or as tasks of Ray (default: plain)",
+    )
+    where.add_argument("--cpus", type=_at_least(1), metavar="N", help="slurm, ray: of each cell (ray: 1)")
+    where.add_argument(
+        "--gpus", type=_at_least(0), metavar="N", help="slurm, ray: of each cell (ray: 1 where there are any)"
+    )
+    where.add_argument("--tpus", type=_at_least(0), metavar="N", help="ray: chips of each cell (default: 0)")
+    where.add_argument("--partition", metavar="NAME", help="slurm: sbatch's")
+    where.add_argument("--time", metavar="LIMIT", help="slurm: sbatch's, such as 8:00:00, of each cell")
+    where.add_argument(
+        "--address", metavar="HOST:PORT", help="ray: of a running cluster (default: one on this machine)"
+    )
+
+    verb = add("show", verbs.show, "every layer: shape, parameters, multiply-adds", usage.SHOW, True)
+    verb.add_argument("--config", required=True, metavar="FILE[:ARG]", help="a config file")
+
+    verb = add("probe", verbs.probe, "see a net's gradients, responses, losses", usage.PROBE, True)
+    verb.add_argument("name", metavar="NAME", help="what to measure, of the list above")
+    verb.add_argument(
+        "--config", metavar="FILE[:ARG]", help="a config file: its net at the start of training"
+    )
+    verb.add_argument(
+        "--workdir", type=_folder, metavar="DIR", help="a run's folder: its net at a checkpoint"
+    )
+    verb.add_argument(
+        "--compare", nargs="+", default=[], metavar="[LABEL=]FILE|DIR", help="several of either"
+    )
+    verb.add_argument(
+        "--checkpoint", default="last", metavar="last|best|STEP", help="of runs (default: last)"
+    )
+    verb.add_argument("--seeds", type=int, default=3, metavar="N", help="of each config (default: 3)")
+    verb.add_argument(
+        "--out", type=Path, metavar="DIR", help="default: probes, in the run's folder if it is one"
+    )
+    verb.add_argument("--quiet", action="store_true", help="no progress, just the table")
+
+    verb = add("prepare", verbs.prepare, "download a data set", usage.PREPARE, False)
+    verb.add_argument("name", metavar="tfds:NAME", help="the data set")
+    verb.add_argument("--directory", default="", metavar="DIR", help="default: ~/tensorflow_datasets")
+    verb.add_argument("--overwrite", action="store_true", help="replace what is there")
+    return parser
+
+
+def _folder(text: str) -> Path:
+    if not text:
+        raise argparse.ArgumentTypeError("it is empty; give a folder")
+    return Path(text)
+
+
+def _at_least(least: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        if not text.isdecimal() or int(text) < least:
+            raise argparse.ArgumentTypeError(f"it is '{text}'; give a whole number from {least}")
+        return int(text)
+
+    return parse
+
+
+def _seconds(text: str) -> float:
+    try:
+        found = float(text)
+    except ValueError:
+        found = 0.0
+    if not 0 < found < float("inf"):
+        raise argparse.ArgumentTypeError(f"it is '{text}'; give a number of seconds above 0")
+    return found
