@@ -94,9 +94,7 @@ Engine = Callable[[Work, Sequence[Cell], Display], None]  # runs these cells, or
 
 
 def one_by_one(work: Work, missing: Sequence[Cell], display: Display) -> None:
-    """Runs cells here, in this process; UserError before the first where devices cannot share out a batch."""
-    for cell in missing:
-        meshes.make(work.layout, work.config(cell).train.batch_size)
+    """Runs cells here, in this process."""
     load = functools.lru_cache(maxsize=1)(sources.load)  # most cells of a table read the same data
     with display, display.task(work.name, len(missing)) as update:
         for done, cell in enumerate(missing):
@@ -115,7 +113,10 @@ def run(work: Work, display: Display, engine: Engine = one_by_one) -> None:
     """
     missing = work.missing()
     for cell in missing:
-        assemble.check(work.config(cell))
+        config = work.config(cell)
+        assemble.check(config)
+        if engine is one_by_one:  # the devices of another one are elsewhere
+            meshes.make(work.layout, config.train.batch_size)
     display.say(f"{work.name}: {len(work.cells) - len(missing)} cells recorded, {len(missing)} to run")
     engine(work, missing, display)
 

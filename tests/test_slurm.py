@@ -70,10 +70,11 @@ def test_the_script_asks_for_what_was_asked_for(table: list[str], tmp_path: Path
 
 
 def test_a_cluster_has_its_own_defaults(table: list[str], tmp_path: Path, capsys: Capture) -> None:
-    assert main([*table, "--engine", "slurm", "--budget", "0.5", "--seed", "1"]) == 0
+    assert main([*table, "--engine", "slurm", "--budget", "0.5", "--seed", "1", "--mesh", "data=4"]) == 0
     text = (written(tmp_path).parent / "budget-0.5" / "slurm.sh").read_text()
     assert "array=0-1\n" in text
     assert "--budget 0.5 " in text
+    assert "--mesh data=4 " in text  # on as many devices as there, not here
     assert not any(name in text for name in ("partition", "--time", "cpus", "gpus"))
 
 
