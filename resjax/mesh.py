@@ -40,7 +40,8 @@ class Layout:
     def mesh(self, devices: Sequence[Any]) -> Mesh:
         """-> of the first of these devices."""
         types = (AxisType.Auto,) * len(AXES)  # by default, shardings would be part of every array's type
-        return jax.make_mesh((self.data, self.fsdp), AXES, types, devices=devices[: self.size])
+        shape, first = (self.data, self.fsdp), devices[: self.size]
+        return jax.make_mesh(shape, AXES, axis_types=types, devices=first)
 
 
 def parse(text: str | None) -> Layout | None:
