@@ -1,6 +1,7 @@
 """The verbs of the command line and their options; each imports what it needs, so --help answers at once."""
 
 import argparse
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -84,6 +85,14 @@ def parser() -> Parser:
 
     verb = add("show", _show, "every layer: shape, parameters, multiply-adds", usage.SHOW, True)
     verb.add_argument("--config", required=True, metavar="FILE[:ARG]", help="a config file")
+
+    verb = add("plan", _plan, "memory and time on devices, before there are any", usage.PLAN, True)
+    verb.add_argument("--config", required=True, metavar="FILE[:ARG]", help="a config file")
+    verb.add_argument(
+        "--topology", metavar="CHIP:AxB", help="a TPU slice, such as v5e:2x4 (default: this machine)"
+    )
+    verb.add_argument("--mesh", metavar="AXIS=N", help=MESH_HELP)
+    verb.add_argument("--json", action="store_true", help="print the same as JSON")
 
     verb = add("probe", _probe, "see a net's gradients, responses, losses", usage.PROBE, True)
     verb.add_argument("name", metavar="NAME", help="what to measure, of the list above")
@@ -194,6 +203,15 @@ def _show(args: argparse.Namespace) -> None:
     from resjax import config, show
 
     show.show(config.load(args.config, args.overrides))
+
+
+def _plan(args: argparse.Namespace) -> None:
+    from resjax import config, forecast, mesh, preflight, topology
+
+    loaded, layout = config.load(args.config, args.overrides), mesh.parse(args.mesh)
+    target = topology.find(args.topology)
+    found = preflight.plan(loaded, target, layout, lambda line: print(line, file=sys.stderr, flush=True))
+    forecast.show(found, as_json=args.json)
 
 
 def _prepare(args: argparse.Namespace) -> None:

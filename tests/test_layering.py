@@ -12,8 +12,8 @@ import pytest
 ROOT = Path(__file__).parent.parent
 # From the bottom up. A module imports from its own row and the rows above it on this page.
 LAYERS = (
-    ("__init__", "errors", "backend", "checks", "stacking", "usage"),
-    ("pyfile",),
+    ("__init__", "errors", "backend", "checks", "stacking", "usage", "exchange"),
+    ("pyfile", "topology"),
     ("data.__init__", "data.split"),
     ("data.decoded",),
     ("data.sources", "data.tfds_source", "data.batches", "data.augment"),
@@ -63,7 +63,9 @@ LAYERS = (
     ("figure", "catalogue"),
     ("table",),
     ("plan",),
-    ("show",),
+    ("show", "rehearsal"),
+    ("preflight",),
+    ("forecast",),
     ("verbs",),
     ("__main__",),
 )
