@@ -12,8 +12,12 @@ STREAMED = (
     "The data set is taken to come to each device a batch at a time: its size is not known here, or is more"
     " than resjax train holds."
 )
+RATES = ("compute", "memory", "interconnect")
 LOOPS = "≥: XLA counts the body of a loop over identical units once."
-NOTE = "The time is a bound by the chip's peaks, not a measurement; no step can take less."
+NOTE = (
+    "Times are amounts over the chip's peak rates, not measurements: a bound, which real steps stay behind. XLA's"
+    " bytes include what stays in on-chip memory."
+)
 
 
 def show(plan: Plan, *, as_json: bool) -> None:
@@ -48,9 +52,8 @@ def _lines(need: Need, plan: Plan) -> list[tuple[str, str]]:
         ("FLOPs counted by XLA, 10⁹", _counted(need.counted_flops, 1e9, sign)),
         ("bytes to and from memory, 10⁹", _counted(need.accessed, 1e9, sign)),
         ("collectives", "; ".join(kinds) or "none"),
-        *((f"ms for {name}, at least", _ms(seconds.get(name))) for name in ("compute", "memory")),
-        ("ms for interconnect, at least", _ms(seconds.get("interconnect"))),
-        ("limit", limit),
+        *((f"ms of {name} at its peak", _ms(seconds.get(name))) for name in RATES),
+        ("limited by", limit),
         ("images/s of all devices, at most", f"{need.examples / least:,.0f}" if least else "unknown"),
         ("traced and compiled in, s", f"{need.compile_seconds:.1f}"),
     ]

@@ -1,9 +1,9 @@
 """Whether a run fits, and how fast it can be at best, before it is launched: `resjax plan --config FILE`.
 
 The programs of training and evaluation are compiled for devices that need not be there; nothing is run and no
-data are read. The time is a bound, not a measurement: no step is faster than the slowest of computing, memory
-and interconnect at their peaks (the roofline of Williams et al. 2009). Where units run in a loop, XLA counts
-its body once, so that bytes are a lower bound too.
+data are read. Times are no measurements: they are what the slowest of computing, memory and interconnect takes
+at its peak rate (the roofline of Williams et al. 2009), which real steps stay behind. Bytes are XLA's count:
+too few where units run in a loop, for it counts the body once; too many where arrays stay in on-chip memory.
 """
 
 import dataclasses
@@ -71,7 +71,7 @@ class Plan:
 
 
 def bounds(need: Need, chip: Chip) -> dict[str, float]:
-    """-> {what limits: seconds of a step at least}, as far as the chip's figures are known."""
+    """-> {what limits: seconds of a step at its peak rate}, as far as the chip's figures are known."""
     sent = sum(each.sent for each in need.exchanges)
     found = {
         "compute": (max(need.flops, need.counted_flops or 0.0), chip.flops),
@@ -82,7 +82,7 @@ def bounds(need: Need, chip: Chip) -> dict[str, float]:
 
 
 def _fits(need: Need, chip: Chip) -> bool:
-    return not chip.memory or need.peak <= chip.memory
+    return not need.refused and (not chip.memory or need.peak <= chip.memory)
 
 
 def plan(

@@ -24,7 +24,7 @@ from resjax.mesh import Layout
 from resjax.programs import EvalProgram, TrainProgram
 from resjax.topology import Target
 
-REFUSED = re.compile(r"Used ([\d.]+)([KMGT]?) of [\d.]+[KMGT]? hbm")
+REFUSED = re.compile(r"RESOURCE_EXHAUSTED.* temporaries \(([\d.]+)([KMGT]?)\)", re.DOTALL)
 POWERS = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4}
 
 
@@ -35,19 +35,22 @@ class Need:
     Attributes:
       program: `train` or `eval`.
       examples: in a step, of all devices.
-      arguments, temporaries: bytes that the compiler plans; None where it refuses what does not fit.
+      refused: the compiler makes no program, for it would not fit; it tells the bytes of temporaries.
+      arguments: bytes, as the compiler lays them out; of a refused program, as they are.
+      temporaries: bytes.
       beside: bytes that lie on the device meanwhile for the other program.
       peak: bytes of all that, and of results.
       flops: of convolutions and dense layers, two for each multiply-add; without what is computed anew.
       counted_flops, accessed: operations, and bytes to and from memory, as XLA counts them: the body of a
-        loop once. None where the compiler refuses.
+        loop once, and also what stays in on-chip memory. None of a refused program.
       loops: identical units run in a loop.
     """
 
     program: str
     examples: int
-    arguments: int | None
-    temporaries: int | None
+    refused: bool
+    arguments: int
+    temporaries: int
     beside: int
     peak: int
     flops: float
@@ -118,10 +121,10 @@ class Rehearsal:
         rest = jax.tree.map(self._everywhere, (job.pipeline, job.teacher))
         return Images(images, labels, *rest)
 
-    def _everywhere(self, leaf: Any) -> jax.ShapeDtypeStruct:
+    def _everywhere(self, leaf: Any) -> Any:
         return self._shape(leaf.shape, leaf.dtype)
 
-    def _shape(self, shape: tuple[int, ...], dtype: Any) -> jax.ShapeDtypeStruct:
+    def _shape(self, shape: tuple[int, ...], dtype: Any) -> Any:  # what stands for an array
         return jax.ShapeDtypeStruct(shape, dtype, sharding=meshes.whole(self.job.mesh))
 
     def _bytes(self, tree: Any) -> int:
@@ -134,59 +137,52 @@ class Rehearsal:
 
     def _need(self, name: str, program: Any, arguments: Any, examples: int, beside: int) -> Need:
         stage, devices = self.job.last, meshes.size(self.job.mesh)
-        passes = 1 + cost.BACKWARD if name == "eval" else 1
-        each = stage.multiply_adds / stage.steps / self.job.loop.batch_size / passes
+        step = stage.multiply_adds / stage.steps / self.job.loop.batch_size
+        forward = step if name == "train" else step / (1 + cost.BACKWARD)
+        known: dict[str, Any] = {"program": name, "examples": examples, "beside": beside}
+        known |= {"flops": 2 * examples * forward / devices, "loops": any(stage.net.scanned)}
+        resident = self._bytes((self._state, self._training_data, self._evaluated_data))
         start = time.perf_counter()
-        known = (name, examples, beside, 2 * examples * each / devices, any(stage.net.scanned))
         lowered = program.lower(*arguments)
         try:
             compiled = lowered.compile()
         except jax.errors.JaxRuntimeError as error:
-            return _refused(error, *known, time.perf_counter() - start)
-        return _accepted(compiled, *known, time.perf_counter() - start)
+            seconds = time.perf_counter() - start
+            return _refused(error, resident - beside, **known, compile_seconds=seconds)
+        return _accepted(compiled, **known, compile_seconds=time.perf_counter() - start)
 
 
-def _accepted(
-    compiled: Any, program: str, examples: int, beside: int, flops: float, loops: bool, seconds: float
-) -> Need:
+def _accepted(compiled: Any, **known: Any) -> Need:
     memory, costs = compiled.memory_analysis(), compiled.cost_analysis() or {}
     given, temporaries = memory.argument_size_in_bytes, memory.temp_size_in_bytes
     results = memory.output_size_in_bytes - memory.alias_size_in_bytes
     return Need(
-        program=program,
-        examples=examples,
+        **known,
+        refused=False,
         arguments=given,
         temporaries=temporaries,
-        beside=beside,
-        peak=given + temporaries + results + beside,
-        flops=flops,
+        peak=given + temporaries + results + known["beside"],
         counted_flops=costs.get("flops"),
         accessed=costs.get("bytes accessed"),
-        loops=loops,
         exchanges=tuple(exchanges(compiled.as_text())),
-        compile_seconds=seconds,
     )
 
 
-def _refused(
-    error: Exception, program: str, examples: int, beside: int, flops: float, loops: bool, seconds: float
-) -> Need:
+def _refused(error: Exception, arguments: int, **known: Any) -> Need:
     """The TPU's compiler gives no program that its memory cannot hold, but says what it would take."""
     found = REFUSED.search(str(error))
     if not found:
         raise error
-    peak = round(float(found[1]) * 1024 ** POWERS[found[2]]) + beside
-    nothing = {"arguments": None, "temporaries": None, "counted_flops": None, "accessed": None}
+    temporaries = round(float(found[1]) * 1024 ** POWERS[found[2]])
     return Need(
-        program=program,
-        examples=examples,
-        beside=beside,
-        peak=peak,
-        flops=flops,
-        loops=loops,
+        **known,
+        refused=True,
+        arguments=arguments,
+        temporaries=temporaries,
+        peak=arguments + temporaries + known["beside"],
+        counted_flops=None,
+        accessed=None,
         exchanges=(),
-        compile_seconds=seconds,
-        **nothing,
     )
 
 

@@ -85,7 +85,7 @@ def describe(
 
 
 def outline(
-    *, name: str, directory: str = "", image_size: int = 0, holdout: int = 0, **rest: int
+    *, name: str, directory: str = "", image_size: int = 0, holdout: int = 0, **rest: Any
 ) -> Dataset | None:
     """-> a data set of the right shapes and sizes whose images are zeros and take no memory; for plans.
 
