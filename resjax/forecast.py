@@ -15,8 +15,8 @@ STREAMED = (
 RATES = ("compute", "memory", "interconnect")
 LOOPS = "≥: XLA counts the body of a loop over identical units once."
 NOTE = (
-    "Times are amounts over the chip's peak rates, not measurements: a bound, which real steps stay behind. XLA's"
-    " bytes include what stays in on-chip memory."
+    "Times are amounts over the chip's peak rates, not measurements: a bound, which real steps stay behind."
+    " XLA's bytes include what stays in on-chip memory."
 )
 
 

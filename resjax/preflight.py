@@ -1,9 +1,9 @@
 """Whether a run fits, and how fast it can be at best, before it is launched: `resjax plan --config FILE`.
 
 The programs of training and evaluation are compiled for devices that need not be there; nothing is run and no
-data are read. Times are no measurements: they are what the slowest of computing, memory and interconnect takes
-at its peak rate (the roofline of Williams et al. 2009), which real steps stay behind. Bytes are XLA's count:
-too few where units run in a loop, for it counts the body once; too many where arrays stay in on-chip memory.
+data are read. Times are no measurements: they are what the slowest of computing, memory and interconnect
+takes at its peak rate (the roofline of Williams et al. 2009), which real steps stay behind. Bytes are XLA's
+count: too few where units run in a loop, whose body it counts once; too many where arrays stay on the chip.
 """
 
 import dataclasses
@@ -55,12 +55,11 @@ class Plan:
         """-> "fits", or what to do."""
         if self.fits:
             return "fits"
-        batches = [trial.value for trial in self.trials if trial.fits and trial.key == "batch_size"]
-        remats = [f"config.train.remat={trial.value}" for trial in self.trials if trial.fits]
-        remats = remats[: len(remats) - len(batches)]
-        advice = [f"reduce the batch to {batch}" for batch in batches]
-        advice += [f"turn on remat ({' or '.join(remats)})"] if remats else []
-        return "does not fit: " + (" or ".join(advice) or "nothing that was tried does")
+        if _fits(self.needs[0], self.target.chip):
+            return "evaluation does not fit: reduce config.train.eval_batch_size"
+        ways = {"batch_size": "reduce the batch to {}", "remat": "turn on config.train.remat={}"}
+        advice = [ways[trial.key].format(trial.value) for trial in self.trials if trial.fits]
+        return "does not fit: " + (" or ".join(reversed(advice)) or "nothing that was tried does")
 
     def to_dict(self) -> dict[str, Any]:
         found = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}

@@ -2,8 +2,8 @@
 
 A chip's figures are those of Google Cloud's documentation: its pages v4, v5e, v5p-training and v6e of
 docs.cloud.google.com/tpu/docs. Memory is what libtpu 0.0.42 leaves to a program, as it says when one takes
-more: of a v5e's 16 GB, 15.75 GiB. The rate of the interconnect is half of what they give as bidirectional, over
-all links of a chip; 0 where they give none.
+more: of a v5e's 16 GB, 15.75 GiB. The rate of the interconnect is half of what those pages give as
+bidirectional, over all links of a chip; 0 where they give none.
 """
 
 import dataclasses
