@@ -165,7 +165,7 @@ def test_without_libtpu_the_extra_is_named(tmp_path: Path, capsys: pytest.Captur
 
 @pytest.mark.slow  # as all that needs libtpu: .ci/run installs it for these
 @pytest.mark.skipif(not LIBTPU, reason="libtpu is not installed: pip install 'resjax[tpu]'")
-@pytest.mark.parametrize("name", ["v5e:3x5", "v5e:1x1x1"])
+@pytest.mark.parametrize("name", ["v5e:3x5", "v6e:2x3"])
 def test_a_shape_that_libtpu_refuses_or_a_batch_that_a_slice_cannot_share_out_is_told(
     name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -182,7 +182,7 @@ def test_a_slice_that_is_not_there_is_compiled_for() -> None:
     for found in (whole, split):
         train = found["needs"][0]
         assert found["verdict"] == "fits"
-        assert train["temporaries"] > 0
+        assert train["peak"] > train["arguments"] > 0
         assert train["counted_flops"] > train["flops"] / 2
         assert train["bounds"].keys() == {"compute", "memory", "interconnect"}
     assert split["needs"][0]["arguments"] < whole["needs"][0]["arguments"]
