@@ -17,7 +17,7 @@ What differs: Optax adds epsilon inside the root of RMSprop and PyTorch outside 
 here. The classifier's bias begins at 0, and epochs end within a batch. The second tutorial's first layer may
 begin with PyTorch's own values. The first one's title has "Data Parallelism", and its code one device.
 
-Run at full length here: experiments/mnist_resnet18.py, whose page has the numbers and how many seeds there are.
+Run at full length here: experiments/mnist_resnet18.py, whose page has the numbers, and of how many seeds.
 """
 
 from ml_collections import ConfigDict

@@ -17,6 +17,7 @@ The same variable turns off the gradients that models/convolution.py writes for 
 """
 
 import contextlib
+import contextvars
 import ctypes
 import functools
 import hashlib
@@ -31,6 +32,7 @@ from pathlib import Path
 KERNELS = "LIBRARY_FUSION_TYPE_ELTWISE,LIBRARY_FUSION_TYPE_REDUCE"
 YNN = {"xla_cpu_experimental_ynn_fusion_type": KERNELS}
 M_TRIM_THRESHOLD, M_MMAP_MAX, M_ARENA_MAX = -1, -4, -8  # glibc's malloc.h
+_TARGET = contextvars.ContextVar("target", default="")
 ACCELERATORS = ("/dev/nvidia0", "/dev/kfd", "/dev/accel0", "/dev/vfio/0")  # NVIDIA, AMD, TPU, TPU
 
 
@@ -51,6 +53,28 @@ def configure() -> None:
 def tunes_cpu() -> bool:
     """-> whether the user lets us choose what is fast on the CPU."""
     return os.environ.get("RESJAX_CPU_TUNING") != "0"
+
+
+def platform_of_programs() -> str:
+    """-> `cpu`, `gpu` or `tpu`: this machine's own, or another one that programs are compiled for."""
+    import jax
+
+    return _TARGET.get() or jax.default_backend()
+
+
+@contextlib.contextmanager
+def compiling_for(platform: str) -> Iterator[None]:
+    """Programs that are traced meanwhile have the form and the options that they would have there."""
+    token = _TARGET.set(platform)
+    try:
+        yield
+    finally:
+        _TARGET.reset(token)
+
+
+def favours_cpu() -> bool:
+    """-> whether programs take the forms that XLA compiles to fast kernels on the CPU."""
+    return tunes_cpu() and platform_of_programs() == "cpu"
 
 
 @contextlib.contextmanager
@@ -83,11 +107,8 @@ def _cpu_only() -> bool:
 
 def compiler_options() -> dict[str, str] | None:
     """-> those of the programs that take a run's time; None: the compiler's own."""
-    import jax
-
     chosen = "ynn" in os.environ.get("XLA_FLAGS", "")  # by the user
-    wanted = tunes_cpu() and not chosen and jax.default_backend() == "cpu"
-    return YNN if wanted and _accepts(tuple(YNN.items())) else None
+    return YNN if favours_cpu() and not chosen and _accepts(tuple(YNN.items())) else None
 
 
 @functools.cache

@@ -4,9 +4,7 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Literal
 
-import jax
-
-from resjax import checks, stacking
+from resjax import backend, checks, stacking
 from resjax.losses import Loss
 from resjax.models.trunk import Remat
 from resjax.stacking import Chain
@@ -69,7 +67,7 @@ class Loop:
 
     def dispatch(self, multiply_adds: float) -> int:
         """-> how many steps one compiled program takes; `multiply_adds` are those of a step."""
-        if self.steps_per_dispatch or jax.default_backend() != "cpu":
+        if self.steps_per_dispatch or backend.platform_of_programs() != "cpu":
             return self.steps_per_dispatch or LONGEST
         return max(1, min(LONGEST, round(CPU_BUDGET / multiply_adds)))
 

@@ -72,11 +72,16 @@ def make(layout: Layout | None = None, batch_size: int = 0) -> Mesh | None:
       UserError: there are not so many devices, or they cannot share out the batch evenly.
     """
     devices = jax.devices()
-    layout = layout or Layout(len(devices))
-    if layout.size > len(devices):
+    layout = choose(layout, len(devices), batch_size)
+    return layout.mesh(devices) if layout.size > 1 else None
+
+
+def choose(layout: Layout | None, count: int, batch_size: int, place: str = "this machine") -> Layout:
+    """-> of `count` devices, those that a run takes; raises UserError as `make` does."""
+    layout = layout or Layout(count)
+    if layout.size > count:
         raise UserError(
-            f"--mesh {layout} takes {layout.size} devices, but this machine has {len(devices)}; take at most"
-            " that many"
+            f"--mesh {layout} takes {layout.size} devices, but {place} has {count}; take at most that many"
         )
     if batch_size % layout.size:
         fitting = max(count for count in range(1, layout.size) if batch_size % count == 0)
@@ -84,7 +89,7 @@ def make(layout: Layout | None = None, batch_size: int = 0) -> Mesh | None:
             f"config.train.batch_size is {batch_size}, which {layout.size} devices cannot share out evenly;"
             f" make it a multiple of {layout.size}, or use --mesh {Layout(fitting)}"
         )
-    return layout.mesh(devices) if layout.size > 1 else None
+    return layout
 
 
 def axes(mesh: Mesh | None) -> dict[str, int]:

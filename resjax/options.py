@@ -115,6 +115,14 @@ def parser() -> Parser:
     verb = add("show", verbs.show, "every layer: shape, parameters, multiply-adds", usage.SHOW, True)
     verb.add_argument("--config", required=True, metavar="FILE[:ARG]", help="a config file")
 
+    verb = add("plan", verbs.plan, "memory and time on devices, before there are any", usage.PLAN, True)
+    verb.add_argument("--config", required=True, metavar="FILE[:ARG]", help="a config file")
+    verb.add_argument(
+        "--topology", metavar="CHIP:AxB", help="a TPU slice, such as v5e:2x4 (default: this machine)"
+    )
+    verb.add_argument("--mesh", metavar="AXIS=N", help=MESH_HELP)
+    verb.add_argument("--json", action="store_true", help="print the same as JSON")
+
     verb = add("probe", verbs.probe, "see a net's gradients, responses, losses", usage.PROBE, True)
     verb.add_argument("name", metavar="NAME", help="what to measure, of the list above")
     verb.add_argument(

@@ -120,6 +120,10 @@ class EvalProgram:
         sums = jax.device_put(sums, meshes.whole(self.mesh))
         return jax.tree.structure(sums).unflatten(self._compiled(variables, sums, index, mask, data))
 
+    def lower(self, *arguments: Any) -> Any:
+        """-> what JAX lowers the program to; the arguments are those of a call, or their shapes."""
+        return self._compiled.lower(*arguments)
+
     def _run(
         self,
         variables: Variables,

@@ -86,6 +86,22 @@ examples:
   resjax show --config configs/imagenet_resnet.py:50 --config.model.skip=False
 """
 
+PLAN = f"""\
+Compiles a config's programs of training and evaluation, for a TPU slice that need not be there or for this
+machine's own devices, and prints what each device needs: memory, operations, bytes, collectives, and the
+least time of a step by the chip's peak figures. Nothing is run, and the data set need not be on this machine.
+
+Where training does not fit, rematerialisation and smaller batches are compiled in turn until one fits.
+--topology takes v4, v5e, v5p and v6e with the slice's shape, and needs libtpu: pip install 'resjax[tpu]'.
+--mesh is as in training.
+
+{OVERRIDES}
+examples:
+  resjax plan --config configs/cifar10_resnet.py:56
+  resjax plan --config configs/imagenet_resnet.py:50 --topology v5e:2x4 --config.train.batch_size=1024
+  resjax plan --config configs/cifar10_resnet.py:110 --topology v6e:1x1 --json
+"""
+
 PROBE = f"""\
 Measures a net at the start of training, of a config, or at a checkpoint of a run, and writes the numbers
 (.json, .csv) and a figure (.png, .pdf). Configs are measured with several seeds.

@@ -1,6 +1,7 @@
 """What each verb of the command line does; each imports what it needs, so --help answers at once."""
 
 import argparse
+import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -126,6 +127,15 @@ def show(args: argparse.Namespace) -> None:
     from resjax import config, show
 
     show.show(config.load(args.config, args.overrides))
+
+
+def plan(args: argparse.Namespace) -> None:
+    from resjax import config, forecast, mesh, preflight, topology
+
+    loaded, layout = config.load(args.config, args.overrides), mesh.parse(args.mesh)
+    target = topology.find(args.topology)
+    found = preflight.plan(loaded, target, layout, lambda line: print(line, file=sys.stderr, flush=True))
+    forecast.show(found, as_json=args.json)
 
 
 def prepare(args: argparse.Namespace) -> None:

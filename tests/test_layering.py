@@ -12,8 +12,8 @@ import pytest
 ROOT = Path(__file__).parent.parent
 # From the bottom up. A module imports from its own row and the rows above it on this page.
 LAYERS = (
-    ("__init__", "errors", "backend", "checks", "stacking", "usage"),
-    ("pyfile",),
+    ("__init__", "errors", "backend", "checks", "stacking", "usage", "exchange"),
+    ("pyfile", "topology"),
     ("data.__init__", "data.split"),
     ("data.decoded", "data.whitening"),
     ("data.sources", "data.tfds_source", "data.batches", "data.augment"),
@@ -66,7 +66,9 @@ LAYERS = (
     ("plan", "engines.__init__", "engines.slurm", "engines.news"),
     ("engines.ray_cluster",),
     ("attempt",),
-    ("show", "verify"),
+    ("show", "verify", "rehearsal"),
+    ("preflight",),
+    ("forecast",),
     ("verbs",),
     ("options",),
     ("__main__",),

@@ -7,6 +7,7 @@ npz:PREFIX    a person's own arrays: PREFIX-train.npz and PREFIX-test.npz with `
 
 import dataclasses
 import functools
+import math
 import zipfile
 import zlib
 from pathlib import Path
@@ -81,6 +82,30 @@ def describe(
         return tfds_source.describe(rest, directory, image_size)
     train, _test, classes = _read(kind, rest, directory, image_size)
     return train.images.shape[1:], classes
+
+
+def outline(
+    *, name: str, directory: str = "", image_size: int = 0, holdout: int = 0, **rest: Any
+) -> Dataset | None:
+    """-> a data set of the right shapes and sizes whose images are zeros and take no memory; for plans.
+
+    None where the sizes are not known, or are more than are held in memory. Sets other than those of tfds are
+    read, for they are small or a user's own; raises as `load` does.
+    """
+    kind, dataset = _parse(name, image_size)
+    if kind != "tfds":
+        return load(name=name, holdout=holdout, **rest)
+    shape, classes = tfds_source.describe(dataset, directory, image_size)
+    train, test = tfds_source.examples(dataset, directory)
+    if not train or (train + test) * math.prod(shape) > tfds_source.LARGEST:
+        return None
+    sizes = (train - holdout, holdout, test)
+    return Dataset(name, classes, *(zeros(size, shape) for size in sizes))
+
+
+def zeros(examples: int, shape: tuple[int, int, int]) -> Split:
+    black = np.broadcast_to(np.zeros((), np.uint8), (examples, *shape))
+    return Split(black, np.zeros(examples, np.int64))
 
 
 def _parse(name: str, image_size: int) -> tuple[str, str]:

@@ -19,6 +19,13 @@ def describe(name: str, directory: str, image_size: int) -> tuple[tuple[int, int
     return _shape(name, features[image].shape, image_size), features[label].num_classes
 
 
+def examples(name: str, directory: str) -> tuple[int, int]:
+    """-> how many train and test have; 0 where tensorflow-datasets does not know before they are prepared."""
+    splits = _builder(name, directory).info.splits
+    counts = {split: splits[split].num_examples for split in splits}
+    return counts.get("train", 0), counts.get("test", counts.get("validation", 0))
+
+
 def read(name: str, directory: str, image_size: int) -> tuple[Split, Split, int]:
     """-> train, test and the number of classes of a prepared data set.
 

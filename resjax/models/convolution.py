@@ -34,7 +34,7 @@ def convolve(
 ) -> Float[Array, "b i j d"]:
     """`lax.conv_general_dilated` as `nn.Conv` calls it, and with groups or a dilated kernel just that."""
     plain = inputs.ndim == 4 and rest["feature_group_count"] == 1 and set(rest["rhs_dilation"]) == {1}
-    if plain and backend.tunes_cpu() and jax.default_backend() == "cpu":
+    if plain and backend.favours_cpu():
         dilation: Any = tuple(rest["lhs_dilation"])
         if isinstance(padding, str):
             sides = [(size - 1) * by + 1 for size, by in zip(inputs.shape[1:3], dilation, strict=True)]

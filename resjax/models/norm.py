@@ -84,8 +84,7 @@ def _wide(dtype: Any) -> Any:
 
 def _once(arrays: tuple[Array, ...]) -> tuple[Array, ...]:
     """Keeps XLA:CPU from computing factors of channels anew for, or writing them out at, every element."""
-    tuned = backend.tunes_cpu() and jax.default_backend() == "cpu"
-    return lax.optimization_barrier(arrays) if tuned else arrays
+    return lax.optimization_barrier(arrays) if backend.favours_cpu() else arrays
 
 
 def _spread(channels: Array, like: Array) -> Array:

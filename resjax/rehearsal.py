@@ -1,0 +1,204 @@
+"""The programs of a run, compiled from shapes alone, and what they need of each device."""
+
+import dataclasses
+import math
+import re
+import time
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from resjax import cost
+from resjax import job as jobs
+from resjax import mesh as meshes
+from resjax import metrics as metric
+from resjax.config import Config
+from resjax.data import sources
+from resjax.data.sources import Dataset
+from resjax.device import DeviceData, Features, Images
+from resjax.exchange import Exchange, exchanges
+from resjax.job import Job
+from resjax.mesh import Layout
+from resjax.programs import EvalProgram, TrainProgram
+from resjax.topology import Target
+
+REFUSED = re.compile(r"RESOURCE_EXHAUSTED.* temporaries \(([\d.]+)([KMGT]?)\)", re.DOTALL)
+POWERS = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4}
+
+
+@dataclasses.dataclass(frozen=True)
+class Need:
+    """Of one program, on each device, and of one step.
+
+    Attributes:
+      program: `train` or `eval`.
+      examples: in a step, of all devices.
+      refused: the compiler makes no program, for it would not fit; it tells the bytes of temporaries.
+      arguments: bytes, as the compiler lays them out; of a refused program, as they are.
+      temporaries: bytes.
+      beside: bytes that lie on the device meanwhile for the other program.
+      peak: bytes of all that, and of results.
+      flops: of convolutions and dense layers, two for each multiply-add; without what is computed anew.
+      counted_flops, accessed: operations, and bytes to and from memory, as XLA counts them: the body of a
+        loop once, and also what stays in on-chip memory. None of a refused program.
+      loops: identical units run in a loop.
+    """
+
+    program: str
+    examples: int
+    refused: bool
+    arguments: int
+    temporaries: int
+    beside: int
+    peak: int
+    flops: float
+    counted_flops: float | None
+    accessed: float | None
+    loops: bool
+    exchanges: tuple[Exchange, ...]
+    compile_seconds: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Rehearsal:
+    """A job whose arrays are shapes.
+
+    Attributes:
+      whole: the data set lies on each device as in training; else a batch of it at a time, for its size is
+        not known here, or is more than training holds.
+    """
+
+    job: Job
+    whole: bool
+
+    def train(self) -> Need:
+        """-> what the program of training steps needs, in its last phase."""
+        stage, loop = self.job.last, self.job.loop
+        steps = loop.dispatch(stage.multiply_adds / stage.steps)
+        program = TrainProgram(steps, stage.task_at(0), self.job.mesh)
+        index, key = np.zeros((steps, loop.batch_size), np.int32), self._everywhere(jax.random.key(0))
+        rest = (index, steps, self._training_data, key, stage.loss_weights(0, steps))
+        beside = self._bytes(self._evaluated_data)
+        return self._need("train", program, (self._state, *rest), loop.batch_size, beside)
+
+    def eval(self) -> Need:
+        """-> what the program of evaluation needs, while training waits."""
+        task, state = self.job.last.task_at(0), self._state
+        batch = min(self.job.loop.eval_batch_size, len(self._evaluated))
+        batch += -batch % meshes.size(self.job.mesh)
+        sums = jax.tree.map(self._everywhere, metric.zeros(task.metric_names))
+        rest = (sums, np.zeros(batch, np.int32), np.ones(batch, bool), self._evaluated_data)
+        beside = self._bytes((state, self._training_data)) - self._bytes(state.variables)
+        return self._need("eval", EvalProgram(task, self.job.mesh), (state.variables, *rest), batch, beside)
+
+    @property
+    def _evaluated(self) -> Any:
+        dataset = self.job.dataset
+        return dataset.validation if len(dataset.validation) else dataset.test
+
+    @property
+    def _state(self) -> Any:
+        stage = self.job.last
+        return meshes.like(self.job.mesh, jax.eval_shape(stage.pack, stage.state_like(0)))
+
+    @property
+    def _training_data(self) -> DeviceData:
+        return self._data(len(self.job.dataset.train) if self.whole else self.job.loop.batch_size)
+
+    @property
+    def _evaluated_data(self) -> DeviceData:
+        return self._data(len(self._evaluated) if self.whole else self.job.loop.eval_batch_size)
+
+    def _data(self, examples: int) -> DeviceData:
+        job, stage = self.job, self.job.last
+        labels = self._shape((examples,), jnp.int32)
+        if stage.keeps_features:
+            read = stage.shapes.endpoints[stage.net.after]
+            return Features(self._shape((examples, *read.shape), read.dtype), labels)
+        images = self._shape((examples, *job.dataset.image_shape), jnp.uint8)
+        rest = jax.tree.map(self._everywhere, (job.pipeline, job.teacher))
+        return Images(images, labels, *rest)
+
+    def _everywhere(self, leaf: Any) -> Any:
+        return self._shape(leaf.shape, leaf.dtype)
+
+    def _shape(self, shape: tuple[int, ...], dtype: Any) -> Any:  # what stands for an array
+        return jax.ShapeDtypeStruct(shape, dtype, sharding=meshes.whole(self.job.mesh))
+
+    def _bytes(self, tree: Any) -> int:
+        """-> of arrays, on each device."""
+        total = 0
+        for leaf in jax.tree.leaves(tree):
+            shape = leaf.shape if leaf.sharding is None else leaf.sharding.shard_shape(leaf.shape)
+            total += math.prod(shape) * leaf.dtype.itemsize
+        return total
+
+    def _need(self, name: str, program: Any, arguments: Any, examples: int, beside: int) -> Need:
+        stage, devices = self.job.last, meshes.size(self.job.mesh)
+        step = stage.multiply_adds / stage.steps / self.job.loop.batch_size
+        forward = step if name == "train" else step / (1 + cost.BACKWARD)
+        known: dict[str, Any] = {"program": name, "examples": examples, "beside": beside}
+        known |= {"flops": 2 * examples * forward / devices, "loops": any(stage.net.scanned)}
+        resident = self._bytes((self._state, self._training_data, self._evaluated_data))
+        start = time.perf_counter()
+        lowered = program.lower(*arguments)
+        try:
+            compiled = lowered.compile()
+        except jax.errors.JaxRuntimeError as error:
+            seconds = time.perf_counter() - start
+            return _refused(error, resident - beside, **known, compile_seconds=seconds)
+        return _accepted(compiled, **known, compile_seconds=time.perf_counter() - start)
+
+
+def _accepted(compiled: Any, **known: Any) -> Need:
+    memory, costs = compiled.memory_analysis(), compiled.cost_analysis() or {}
+    given, temporaries = memory.argument_size_in_bytes, memory.temp_size_in_bytes
+    results = memory.output_size_in_bytes - memory.alias_size_in_bytes
+    return Need(
+        **known,
+        refused=False,
+        arguments=given,
+        temporaries=temporaries,
+        peak=given + temporaries + results + known["beside"],
+        counted_flops=costs.get("flops"),
+        accessed=costs.get("bytes accessed"),
+        exchanges=tuple(exchanges(compiled.as_text())),
+    )
+
+
+def _refused(error: Exception, arguments: int, **known: Any) -> Need:
+    """The TPU's compiler gives no program that its memory cannot hold, but says what it would take."""
+    found = REFUSED.search(str(error))
+    if not found:
+        raise error
+    temporaries = round(float(found[1]) * 1024 ** POWERS[found[2]])
+    return Need(
+        **known,
+        refused=True,
+        arguments=arguments,
+        temporaries=temporaries,
+        peak=arguments + temporaries + known["beside"],
+        counted_flops=None,
+        accessed=None,
+        exchanges=(),
+    )
+
+
+def rehearse(config: Config, target: Target, layout: Layout | None) -> Rehearsal:
+    """-> the job of a config on a target's devices; raises UserError as training does."""
+    batch = config.train.batch_size
+    layout = meshes.choose(layout, len(target.devices), batch, target.name)
+    dataset = sources.outline(**config.data.to_dict())
+    alone = target.here and layout.size == 1
+    mesh = None if alone else layout.mesh(target.devices)
+    held = dataset or _unknown(config)
+    return Rehearsal(jobs.build(config, lambda **_: held, mesh), dataset is not None)
+
+
+def _unknown(config: Config) -> Dataset:
+    """-> a million examples: lengths in steps mean nothing."""
+    shape, classes = sources.describe(**config.data.to_dict())
+    many, none = (sources.zeros(count, shape) for count in (1_000_000, 0))
+    return Dataset(config.data.name, classes, many, none, many)
