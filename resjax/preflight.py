@@ -66,7 +66,8 @@ class Plan:
         found["target"] = {"name": self.target.name, **dataclasses.asdict(self.target.chip)}
         needs = [dataclasses.asdict(need) | {"bounds": bounds(need, self.target.chip)} for need in self.needs]
         found |= {"needs": needs, "trials": [dataclasses.asdict(trial) for trial in self.trials]}
-        return {**found, "verdict": self.verdict, **record.provenance()}
+        with backend.compiling_for(self.target.platform):
+            return {**found, "verdict": self.verdict, "compiler": self.target.compiler, **record.provenance()}
 
 
 def bounds(need: Need, chip: Chip) -> dict[str, float]:

@@ -12,6 +12,7 @@ import math
 import os
 import re
 from collections.abc import Sequence
+from importlib import metadata
 from typing import Any
 
 import jax
@@ -67,6 +68,12 @@ class Target:
     devices: Sequence[Any]
     chip: Chip
     here: bool
+
+    @property
+    def compiler(self) -> str:
+        """-> the package that compiles for it, with its version."""
+        name = "jaxlib" if self.here else "libtpu"
+        return f"{name} {metadata.version(name)}"
 
 
 def find(name: str | None) -> Target:
