@@ -1,5 +1,6 @@
 """GoogLeNet and the DSN trunks: every number of their tables."""
 
+import dataclasses
 from typing import Any
 
 import jax
@@ -9,17 +10,11 @@ import pytest
 
 from resjax.anatomy import Anatomy, summarize
 from resjax.assemble import build_trunk
+from resjax.models.blocks import Layers
 from resjax.models.googlenet import WIDTHS, local_response
 from resjax.models.heads import Net
 
-LAYERS = {
-    "init": "he_fan_out",
-    "norm": "none",
-    "norm_momentum": 0.9,
-    "norm_epsilon": 1e-5,
-    "dtype": "float32",
-    "param_dtype": "float32",
-}
+LAYERS = dataclasses.asdict(Layers(norm="none"))
 # Szegedy et al. 2014, table 1: output, and multiply-adds in millions. The printed 54 of 5a is not what its
 # printed widths give, 51. The column of parameters agrees with the printed widths nowhere, so it is left.
 TABLE = {
