@@ -15,8 +15,8 @@ STREAMED = (
 RATES = ("compute", "memory", "interconnect")
 LOOPS = "≥: XLA counts the body of a loop over identical units once."
 NOTE = (
-    "Times are amounts over the chip's peak rates, not measurements: a bound, which real steps stay behind."
-    " XLA's bytes include what stays in on-chip memory."
+    "Times are amounts over the chip's peak rates, not measurements. A step takes longer than compute and"
+    " interconnect; XLA's bytes include what stays in on-chip memory, so that memory may take less."
 )
 
 
@@ -54,7 +54,7 @@ def _lines(need: Need, plan: Plan) -> list[tuple[str, str]]:
         ("collectives", "; ".join(kinds) or "none"),
         *((f"ms of {name} at its peak", _ms(seconds.get(name))) for name in RATES),
         ("limited by", limit),
-        ("images/s of all devices, at most", f"{need.examples / least:,.0f}" if least else "unknown"),
+        ("images/s of all devices, by that", f"{need.examples / least:,.0f}" if least else "unknown"),
         ("traced and compiled in, s", f"{need.compile_seconds:.1f}"),
     ]
 

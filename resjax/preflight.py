@@ -7,6 +7,7 @@ count: too few where units run in a loop, whose body it counts once; too many wh
 """
 
 import dataclasses
+import datetime
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -67,11 +68,16 @@ class Plan:
         needs = [dataclasses.asdict(need) | {"bounds": bounds(need, self.target.chip)} for need in self.needs]
         found |= {"needs": needs, "trials": [dataclasses.asdict(trial) for trial in self.trials]}
         with backend.compiling_for(self.target.platform):
-            return {**found, "verdict": self.verdict, "compiler": self.target.compiler, **record.provenance()}
+            origin = {"compiler": self.target.compiler, **record.provenance()}
+        return {**found, "verdict": self.verdict, **origin, "date": datetime.date.today().isoformat()}
 
 
 def bounds(need: Need, chip: Chip) -> dict[str, float]:
-    """-> {what limits: seconds of a step at its peak rate}, as far as the chip's figures are known."""
+    """-> {what limits: seconds of a step at its peak rate}, as far as the chip's figures are known; of a
+    program that was refused, nothing.
+    """
+    if need.refused:
+        return {}
     sent = sum(each.sent for each in need.exchanges)
     found = {
         "compute": (max(need.flops, need.counted_flops or 0.0), chip.flops),
