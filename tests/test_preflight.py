@@ -118,7 +118,7 @@ def test_the_command_prints_what_it_knows_and_that_the_data_are_unknown(
     printed = capsys.readouterr()
     assert "imagenet_resnet 18 on cpu, mesh data=1" in printed.out
     assert "\nfits\nThe data set is taken to come to each device a batch at a time" in printed.out
-    assert "images/s of all devices, at most" in printed.out
+    assert "images/s of all devices, by that" in printed.out
     assert "compiling for cpu: training\nevaluation\n" in printed.err
 
 
