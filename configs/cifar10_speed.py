@@ -23,7 +23,7 @@ NETS = {
     "90": dict(widths=(16, 32, 64, 128), residual=(1, 2, 3)),
     "94": dict(widths=(64, 128, 256, 512), residual=(1, 3), dtype="bfloat16"),
 }
-LENGTHS, RATES = {"90": 9, "94": 15}, {"90": 0.2, "94": 0.4}
+LENGTHS, RATES = {"90": 9, "94": 15}, {"90": 0.3, "94": 0.4}
 BATCHES = {"90": 128, "94": 512}
 
 
