@@ -47,6 +47,16 @@ def test_the_readme_s_rows_are_those_of_the_pages() -> None:
     assert set(shown) <= {line for lines in pages for line in lines}
 
 
+def test_the_readme_s_plan_is_the_recorded_one() -> None:
+    command, _, printed = (RESULTS.parent / "preflight" / "resnet50.txt").read_text().partition("\n")
+    record = json.loads((RESULTS.parent / "preflight" / "resnet50.json").read_text())
+    readme = (ROOT / "README.md").read_text()
+    assert printed.strip() in readme
+    assert command.removeprefix("$ ") in readme
+    assert record["verdict"] in printed
+    assert f"{record['needs'][0]['peak'] / 2**20:,.1f} MiB" in printed
+
+
 def test_memory_has_every_net_with_every_policy() -> None:
     record = json.loads(memory.PATH.read_text())
     assert {(row["net"], row["remat"]) for row in record["rows"]} == {
