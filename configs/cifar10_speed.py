@@ -19,29 +19,26 @@ bfloat16, untried.
 
 from ml_collections import ConfigDict
 
-NETS = {
-    "90": dict(widths=(16, 32, 64, 128), residual=(1, 2, 3)),
-    "94": dict(widths=(64, 128, 256, 512), residual=(1, 3), dtype="bfloat16"),
+RECIPES = {  # net, epochs, learning rate, batch
+    "90": (dict(widths=(16, 32, 64, 128), residual=(1, 2, 3)), 9, 0.3, 128),
+    "94": (dict(widths=(64, 128, 256, 512), residual=(1, 3), dtype="bfloat16"), 15, 0.4, 512),
 }
-LENGTHS, RATES = {"90": 9, "94": 15}, {"90": 0.3, "94": 0.4}
-BATCHES = {"90": 128, "94": 512}
 
 
 def get_config(accuracy: str = "90") -> ConfigDict:
-    if accuracy not in NETS:
-        raise ValueError(f"there is no recipe for '{accuracy}' %; there are {', '.join(NETS)}")
+    if accuracy not in RECIPES:
+        raise ValueError(f"there is no recipe for '{accuracy}' %; there are {', '.join(RECIPES)}")
+    net, length, rate, batch_size = RECIPES[accuracy]
     config = ConfigDict()
     config.data = dict(name="tfds:cifar10")
     config.input = dict(normalize="channel_mean_std", pad=2, pad_mode="reflect", flip=True, whiten=2)
-    config.model = dict(NETS[accuracy], name="resnet9")
+    config.model = dict(net, name="resnet9")
     config.optim = dict(name="sgd", momentum=0.9, nesterov=True, weight_decay=5e-4, decay="kernels")
-    config.schedule = dict(
-        name="one_cycle", length=LENGTHS[accuracy], learning_rate=RATES[accuracy], rise=0.25, start=0.2
-    )
+    config.schedule = dict(name="one_cycle", length=length, learning_rate=rate, rise=0.25, start=0.2)
     config.train = dict(
-        batch_size=BATCHES[accuracy],
+        batch_size=batch_size,
         label_smoothing=0.1,
-        eval_every=LENGTHS[accuracy],
+        eval_every=length,
         eval_mirrored=True,
         checkpoint_every=1_000_000,
     )

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -83,9 +83,5 @@ def markdown(record: Record) -> str:
     return NOTE.format(table="\n".join(lines), **(places | numbers))
 
 
-def main(arguments: Sequence[str]) -> None:
-    page.publish(PATH, run, markdown, arguments)
-
-
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    page.publish(PATH, run, markdown, sys.argv[1:])

@@ -16,7 +16,7 @@ def fit(inputs: Float[np.ndarray, "n h w c"], side: int) -> Float[np.ndarray, "p
     d = side * side * c. Page 2019, "How to Train Your ResNet", part 8; Jordan 2024 (2404.00498), section 3.2.
 
     Args:
-      inputs: normalised images, of which the first `ENOUGH` are used.
+      inputs: normalised images, `ENOUGH` of them where there are so many.
 
     Raises:
       ValueError: patches that do not fit into an image.
@@ -25,7 +25,7 @@ def fit(inputs: Float[np.ndarray, "n h w c"], side: int) -> Float[np.ndarray, "p
         raise ValueError(
             f"whiten is {side}; it must be 0, or a patch's side of at most {min(inputs.shape[1:3])}"
         )
-    view = np.lib.stride_tricks.sliding_window_view(inputs[:ENOUGH], (side, side), (1, 2))  # n i j c p p
+    view = np.lib.stride_tricks.sliding_window_view(inputs, (side, side), (1, 2))  # n i j c p p
     patches = view.transpose(0, 1, 2, 4, 5, 3).reshape(-1, side * side * inputs.shape[-1]).astype(np.float64)
     variances, axes = np.linalg.eigh(np.cov(patches, rowvar=False, bias=True))
     filters = axes[:, ::-1] / np.sqrt(variances[::-1] + EPSILON)
