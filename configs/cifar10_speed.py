@@ -12,9 +12,10 @@ What makes it quick, each a key of its own:
 - Evaluation of each image and its mirror image (as in both), once, at the end.
 - No checkpoint before the end.
 
-For 90 %, the width, the rate and the smoothing are tried on 5,000 held-out images of train, one seed each.
-Neither argument has been run as a table yet: experiments/time_to_accuracy.py. 94 is Page's net and rate, in
-bfloat16, untried.
+For 90 %, the width, the rate and the smoothing were tried on 5,000 held-out images of train, one seed each.
+Test accuracy 90.68 +- 0.14 %, five seeds, 677 +- 38 s a run without compiling on two CPU cores:
+experiments/time_to_accuracy.py. Beside seeds 0 and 1 something else took a quarter of a core for six minutes;
+the other three took 641 to 662 s. 94 is Page's net and rate, in bfloat16, untried.
 """
 
 from ml_collections import ConfigDict

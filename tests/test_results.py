@@ -12,6 +12,7 @@ from resjax.budget import FULL
 
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "experiments" / "results"
+README = ROOT / "README.md"
 GRIDS = ("skip_heads_pretraining", "skip_heads_pretraining_mnist", "skip_heads_pretraining_mnist_conv")
 TABLES = {tables.load(each).name for each in catalogue.specs(ROOT / "experiments")}
 RENDERED = [
@@ -66,7 +67,7 @@ def rows(markdown: Path) -> list[str]:
 
 def test_the_readme_s_rows_are_the_quickstart_s_and_the_grids() -> None:
     quickstart, *grids = (rows(RESULTS / name / f"{name}.md") for name in ("quickstart", *GRIDS))
-    shown = rows(ROOT / "README.md")
+    shown = rows(README)
     assert shown[: len(quickstart)] == quickstart
     assert len(quickstart) > 10
     accuracies = [dict(cells(row)[:2] for row in grid) for grid in grids]
@@ -77,6 +78,13 @@ def test_the_readme_s_rows_are_the_quickstart_s_and_the_grids() -> None:
     contrasts = {row for row in shown[len(quickstart) :] if " - " in row}
     assert len(contrasts) > 5
     assert contrasts <= set(grids[0])
+
+
+def test_the_readme_s_race_is_the_table_s() -> None:
+    page = (RESULTS / "time_to_accuracy" / "time_to_accuracy.md").read_text()
+    own, shown = (re.findall(r"^\| 90 %.*$", text, re.MULTILINE) for text in (page, README.read_text()))
+    assert len(own) == 1
+    assert shown == own
 
 
 def cells(row: str) -> list[str]:
@@ -97,7 +105,7 @@ def test_the_readme_says_of_each_paper_s_table_what_is_recorded() -> None:
         name: text
         for text, name in re.findall(
             r"\| \[([^]]*)\]\(experiments/results/(\w+)/\w+\.md\) \|$",
-            (ROOT / "README.md").read_text(),
+            README.read_text(),
             re.MULTILINE,
         )
         if text != "done"
