@@ -1,6 +1,7 @@
 """The pages of benchmarks whose sides take no turns: each is of its record, and says what it should."""
 
 import json
+import re
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -42,7 +43,8 @@ def test_a_page_can_be_rendered_anew_without_measuring(tmp_path: Path) -> None:
 def test_the_readme_s_rows_are_those_of_the_pages() -> None:
     _, _, benchmarks = (ROOT / "README.md").read_text().partition("## Benchmarks")
     shown = [line for line in benchmarks.partition("\n## ")[0].splitlines() if line.startswith("|")]
-    pages = [path.read_text().splitlines() for path in RESULTS.glob("*.md")]
+    race = RESULTS.parent / "time_to_accuracy" / "time_to_accuracy.md"
+    pages = [path.read_text().splitlines() for path in (*RESULTS.glob("*.md"), race)]
     assert len(shown) > 15
     assert set(shown) <= {line for lines in pages for line in lines}
 
@@ -97,6 +99,13 @@ def test_the_two_ways_to_compute_are_compared_seed_by_seed() -> None:
     assert "| as it is | 62.00 ± 2.00 | 3 |" in text
     assert "| RESJAX_CPU_TUNING=0 | 62.00 ± 1.00 | 3 |" in text
     assert "is +0.00 points (95 % interval -2.48 to\n+2.48)" in text  # 4.303 * 1 / sqrt(3)
+
+
+def test_the_readme_has_the_difference_that_was_measured() -> None:
+    told = re.compile(r"([+-][\d.]+) points \(95 % interval ([+-][\d.]+) to\s+([+-][\d.]+)")
+    page, readme = numerics.PATH.with_suffix(".md").read_text(), (ROOT / "README.md").read_text()
+    (found,) = told.findall(page)
+    assert found in told.findall(readme)
 
 
 def test_probes_in_training_cost_less_than_a_twentieth() -> None:
