@@ -13,7 +13,7 @@ STREAMED = (
     " than resjax train holds."
 )
 RATES = ("compute", "memory", "interconnect")
-LOOPS = "≥: XLA counts the body of a loop over identical units once."
+LOOPS = "≥: XLA counts the body of a loop over identical units, or over the parts of a batch, once."
 NOTE = (
     "Times are amounts over the chip's peak rates, not measurements. A step takes longer than compute and"
     " interconnect; XLA's bytes include what stays in on-chip memory, so that memory may take less."

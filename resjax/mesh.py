@@ -61,35 +61,44 @@ def parse(text: str | None) -> Layout | None:
     return Layout(**found)
 
 
-def make(layout: Layout | None = None, batch_size: int = 0) -> Mesh | None:
+def make(layout: Layout | None = None, batch_size: int = 0, parts: int = 1) -> Mesh | None:
     """-> the mesh of a run on this host.
 
     Args:
       layout: None: all devices, along `data`.
       batch_size: examples of a training step; 0: nothing is trained.
+      parts: in which a step computes them, one after the other.
 
     Raises:
       UserError: there are not so many devices, or they cannot share out the batch evenly.
     """
     devices = jax.devices()
-    layout = choose(layout, len(devices), batch_size)
+    layout = choose(layout, len(devices), batch_size, parts)
     return layout.mesh(devices) if layout.size > 1 else None
 
 
-def choose(layout: Layout | None, count: int, batch_size: int, place: str = "this machine") -> Layout:
+def choose(
+    layout: Layout | None, count: int, batch_size: int, parts: int = 1, place: str = "this machine"
+) -> Layout:
     """-> of `count` devices, those that a run takes; raises UserError as `make` does."""
     layout = layout or Layout(count)
     if layout.size > count:
         raise UserError(
             f"--mesh {layout} takes {layout.size} devices, but {place} has {count}; take at most that many"
         )
-    if batch_size % layout.size:
-        fitting = max(count for count in range(1, layout.size) if batch_size % count == 0)
-        raise UserError(
-            f"config.train.batch_size is {batch_size}, which {layout.size} devices cannot share out evenly;"
-            f" make it a multiple of {layout.size}, or use --mesh {Layout(fitting)}"
-        )
+    if layout.size > 1 and batch_size % (layout.size * max(parts, 1)):
+        raise UserError(_uneven(layout.size, batch_size, max(parts, 1)))
     return layout
+
+
+def _uneven(devices: int, batch_size: int, parts: int) -> str:
+    fitting = [count for count in range(1, devices) if batch_size % (count * parts) == 0]
+    accumulated = f" in {parts} parts (config.train.accumulate)" if parts > 1 else ""
+    other = f", or use --mesh {Layout(fitting[-1])}" if fitting else ""
+    return (
+        f"config.train.batch_size is {batch_size}, which {devices} devices cannot share out evenly"
+        f"{accumulated}; make it a multiple of {devices * parts}{other}"
+    )
 
 
 def axes(mesh: Mesh | None) -> dict[str, int]:

@@ -49,7 +49,7 @@ def plan(work: Work, display: Display) -> str:
             update(done, label)
             try:
                 config = work.config(first[label])
-                mesh = meshes.make(work.layout, config.train.batch_size)
+                mesh = meshes.make(work.layout, config.train.batch_size, config.train.accumulate)
                 found = estimate(build(config, sources.load, mesh))
             except UserError as error:
                 problems.append(f"{label}: {error}")

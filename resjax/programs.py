@@ -19,7 +19,7 @@ from resjax import backend
 from resjax import mesh as meshes
 from resjax.device import DeviceData, Variables
 from resjax.metrics import Metrics
-from resjax.step import Task, TrainState, eval_step, join, split, train_step
+from resjax.step import Task, TrainState, eval_step, join, split, split_all, train_step
 
 
 class TrainProgram:
@@ -90,9 +90,7 @@ class TrainProgram:
 def _strip(state: TrainState, trained: Collection[str]) -> tuple[TrainState, Variables]:
     """-> the state without the trunk's modules that do not learn, and those, by collection."""
     params, kept_params = split(state.params, trained)
-    pairs = {name: split(tree, trained) for name, tree in state.collections.items()}
-    collections = {name: learning for name, (learning, _) in pairs.items()}
-    kept = {name: kept for name, (_, kept) in pairs.items()}
+    collections, kept = split_all(state.collections, trained)
     return state.replace(params=params, collections=collections), {"params": kept_params, **kept}
 
 

@@ -43,7 +43,7 @@ class Need:
       flops: of convolutions and dense layers, two for each multiply-add; without what is computed anew.
       counted_flops, accessed: operations, and bytes to and from memory, as XLA counts them: the body of a
         loop once, and also what stays in on-chip memory. None of a refused program.
-      loops: identical units run in a loop.
+      loops: identical units, or the parts of a batch, run in a loop.
     """
 
     program: str
@@ -139,8 +139,9 @@ class Rehearsal:
         stage, devices = self.job.last, meshes.size(self.job.mesh)
         step = stage.multiply_adds / stage.steps / self.job.loop.batch_size
         forward = step if name == "train" else step / (1 + cost.BACKWARD)
+        loops = any(stage.net.scanned) or (name == "train" and self.job.loop.accumulate > 1)
         known: dict[str, Any] = {"program": name, "examples": examples, "beside": beside}
-        known |= {"flops": 2 * examples * forward / devices, "loops": any(stage.net.scanned)}
+        known |= {"flops": 2 * examples * forward / devices, "loops": loops}
         resident = self._bytes((self._state, self._training_data, self._evaluated_data))
         start = time.perf_counter()
         lowered = program.lower(*arguments)
@@ -188,8 +189,8 @@ def _refused(error: Exception, arguments: int, **known: Any) -> Need:
 
 def rehearse(config: Config, target: Target, layout: Layout | None) -> Rehearsal:
     """-> the job of a config on a target's devices; raises UserError as training does."""
-    batch = config.train.batch_size
-    layout = meshes.choose(layout, len(target.devices), batch, target.name)
+    batch, parts = config.train.batch_size, config.train.accumulate
+    layout = meshes.choose(layout, len(target.devices), batch, parts, target.name)
     dataset = sources.outline(**config.data.to_dict())
     alone = target.here and layout.size == 1
     mesh = None if alone else layout.mesh(target.devices)

@@ -116,7 +116,7 @@ def run(work: Work, display: Display, engine: Engine = one_by_one) -> None:
         config = work.config(cell)
         assemble.check(config)
         if engine is one_by_one:  # the devices of another one are elsewhere
-            meshes.make(work.layout, config.train.batch_size)
+            meshes.make(work.layout, config.train.batch_size, config.train.accumulate)
     display.say(f"{work.name}: {len(work.cells) - len(missing)} cells recorded, {len(missing)} to run")
     engine(work, missing, display)
 

@@ -57,7 +57,7 @@ def train(
       Interrupted: SIGTERM or Ctrl-C; the state is saved.
       Diverged: the loss became NaN or infinite.
     """
-    job = build(config, load, meshes.make(layout, config.train.batch_size))
+    job = build(config, load, meshes.make(layout, config.train.batch_size, config.train.accumulate))
     with RunFolder(workdir, config) as folder, StopRequest() as stop:
         found = folder.result()
         if found is None:

@@ -91,7 +91,8 @@ Compiles a config's programs of training and evaluation, for a TPU slice that ne
 machine's own devices, and prints what each device needs: memory, operations, bytes, collectives, and the
 least time of a step by the chip's peak figures. Nothing is run, and the data set need not be on this machine.
 
-Where training does not fit, rematerialisation and smaller batches are compiled in turn until one fits.
+Where training does not fit, rematerialisation, smaller batches, and the batch in parts of such a size
+(config.train.accumulate) are compiled in turn, until one of each fits.
 --topology takes v4, v5e, v5p and v6e with the slice's shape, and needs libtpu: pip install 'resjax[tpu]'.
 --mesh is as in training.
 

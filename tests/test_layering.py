@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 # From the bottom up. A module imports from its own row and the rows above it on this page.
 LAYERS = (
-    ("__init__", "errors", "backend", "checks", "stacking", "usage", "exchange"),
+    ("__init__", "errors", "backend", "checks", "stacking", "usage", "exchange", "accumulate"),
     ("pyfile", "topology"),
     ("data.__init__", "data.split"),
     ("data.decoded", "data.whitening"),

@@ -85,10 +85,22 @@ def test_what_does_not_fit_is_told_with_a_batch_that_does() -> None:
     found = preflight.plan(convolutional("--config.train.batch_size=256"), target, None)
     assert not found.fits
     assert "does not fit: reduce the batch to 128" in found.verdict
-    assert found.trials[-1] == Trial("batch_size", 128, half, True)
-    for trial in found.trials[:-1]:
+    trials = {(trial.key, trial.value): trial for trial in found.trials}
+    assert trials.pop(("batch_size", 128)) == Trial("batch_size", 128, half, True)
+    assert trials["accumulate", 2].peak < whole
+    for (key, value), trial in trials.items():
         assert trial.fits == (trial.peak <= target.chip.memory)
-        assert trial.fits == (f"turn on config.train.remat={trial.value}" in found.verdict)
+        assert trial.fits == (f"config.train.{key}={value}" in found.verdict)
+
+
+def test_a_batch_in_parts_has_the_same_operations_and_needs_less() -> None:
+    whole, parts = (
+        preflight.plan(convolutional("--config.train.batch_size=256", *flags), small(0), None).needs[0]
+        for flags in ((), ("--config.train.accumulate=4",))
+    )
+    assert parts.flops == whole.flops
+    assert parts.temporaries < whole.temporaries / 2
+    assert (whole.loops, parts.loops) == (False, True)  # so that its count by XLA is a lower bound
 
 
 def test_nothing_is_advised_where_nothing_fits(tiny: Config) -> None:

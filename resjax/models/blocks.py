@@ -85,11 +85,16 @@ class Layers:
                 " for itself; it must be 0"
             )
 
-    def check_batch(self, batch_size: int) -> None:
-        """Raises ValueError where a batch of training is not made of groups of `norm_examples`."""
-        if self.norm_examples and batch_size % self.norm_examples:
+    def check_batch(self, batch_size: int, parts: int = 1) -> None:
+        """Raises ValueError where a batch of training, in so many parts, is not made of groups of
+        `norm_examples`.
+        """
+        if self.norm_examples and batch_size // parts % self.norm_examples:
+            divisor = (
+                f" / config.train.accumulate, {batch_size} / {parts}" if parts > 1 else f", {batch_size}"
+            )
             raise ValueError(
-                f"norm_examples is {self.norm_examples}; it must divide config.train.batch_size, {batch_size}"
+                f"norm_examples is {self.norm_examples}; it must divide config.train.batch_size{divisor}"
             )
 
     def bind(self, train: bool) -> "BoundLayers":
