@@ -166,7 +166,9 @@ class Assembly:
         return Stage(
             name=phase.name,
             task=Task(
-                net, objective, optimizer, trained, loop.ema_decay, loop.eval_mirrored, loop.accumulate
+                *(net, objective, optimizer, trained, loop.ema_decay, loop.eval_mirrored),
+                parts=loop.accumulate,
+                deterministic=loop.deterministic,
             ),
             schedule=rate,
             start=before.end if before else 0,

@@ -47,6 +47,10 @@ class Loop:
         they are.
       remat: what the backward pass computes anew, to save memory: `none`; `norms`, all but convolutions and
         dense layers; `units`, all of a unit but its input (Chen et al. 2016, 1604.06174).
+      deterministic: on a GPU, a run gives the same bits each time, on one machine with one set of versions,
+        as on CPUs and TPUs it does anyway. It takes slower kernels, and the fastest ones are not searched
+        for; what that costs has not been measured here. By its documentation, XLA may refuse the gradient
+        of max-pooling then. Of the programs of training and evaluation, not of features that are kept.
     """
 
     batch_size: int = 128
@@ -65,6 +69,7 @@ class Loop:
     steps_per_dispatch: int = 0
     scan_from: int = 0
     remat: Remat = "none"
+    deterministic: bool = False
 
     def __post_init__(self) -> None:
         checks.at_least(1, batch_size=self.batch_size, eval_batch_size=self.eval_batch_size)

@@ -30,7 +30,8 @@ class TrainProgram:
 
     def __init__(self, steps: int, task: Task, mesh: Mesh | None = None):
         self._steps, self._task, self._mesh = steps, task, mesh
-        self._compiled = jax.jit(self._run, donate_argnums=0, compiler_options=backend.compiler_options())
+        options = backend.compiler_options(task.deterministic)
+        self._compiled = jax.jit(self._run, donate_argnums=0, compiler_options=options)
 
     def __call__(
         self,
@@ -105,7 +106,8 @@ class EvalProgram:
 
     def __init__(self, task: Task, mesh: Mesh | None = None):
         self._task, self.mesh = task, mesh
-        self._compiled = jax.jit(self._run, compiler_options=backend.compiler_options())
+        options = backend.compiler_options(task.deterministic)
+        self._compiled = jax.jit(self._run, compiler_options=options)
 
     def __call__(
         self,

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from resjax import backend
 from resjax import config as configs
 from resjax import mesh as meshes
 from resjax.checkpoint import digest
@@ -41,6 +42,7 @@ def result(
         "images_per_second": round(clock.images_per_second, 1),
         "mesh": meshes.axes(job.mesh),
         **provenance(),
+        "compiler_options": backend.compiler_options(job.loop.deterministic) or {},
     }
 
 

@@ -57,6 +57,7 @@ class Task:
       trained: the modules of the trunk that learn; the others keep their parameters and statistics.
       eval_mirrored: in evaluation, logits are means over an image and its mirror image.
       parts: a step computes its batch in so many of equal size, one after the other.
+      deterministic: its programs give the same bits whenever they are run.
     """
 
     net: Net
@@ -66,6 +67,7 @@ class Task:
     ema_decay: float = 0.0
     eval_mirrored: bool = False
     parts: int = 1
+    deterministic: bool = False
 
     def without(self, heads: Collection[str]) -> "Task":
         return dataclasses.replace(self, net=self.net.without(heads))
