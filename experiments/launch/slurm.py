@@ -28,9 +28,10 @@ $directives
 cd $here || exit
 srun $command
 code=$$?
-if [ "$$code" = $again ]; then # saved: to be gone on with
-  scontrol requeue "$$SLURM_JOB_ID"
-fi
+case $$code in
+  $again | 143) # saved, or ended before there was anything to save: to be gone on with
+    scontrol requeue "$$SLURM_JOB_ID" ;;
+esac
 exit "$$code"
 """)
 

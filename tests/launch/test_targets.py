@@ -137,7 +137,7 @@ def test_a_run_on_slurm_is_a_process_for_each_gpu(train: list[str], notes: Path)
     ]
 
 
-@pytest.mark.parametrize(("code", "queued"), [(75, ["requeue 17"]), (0, []), (3, [])])
+@pytest.mark.parametrize(("code", "queued"), [(75, ["requeue 17"]), (143, ["requeue 17"]), (0, []), (3, [])])
 def test_a_run_that_was_saved_goes_back_into_the_queue(
     code: int, queued: list[str], train: list[str], notes: Path
 ) -> None:
