@@ -61,7 +61,7 @@ class Layers:
       norm: one for every layer; where it stands is the order of a net's units.
       norm_examples: batch norm takes its statistics of so many examples of a batch at a time, as where each
         device has its own: 64 of the 128 of He et al. 2015, on two GPUs. 0: of the whole batch, on any number
-        of devices, as heads always do.
+        of devices, as heads always do; where `train.accumulate` makes parts of it, of each part.
       norm_momentum: the running statistics keep this share of themselves at each step (Torch: 1 - momentum).
       dtype: of the computation; statistics of norms are float32 at least.
       param_dtype: of the stored parameters.
