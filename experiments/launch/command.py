@@ -12,7 +12,7 @@ VERBS = ("train", "table")
 # On every machine, in the folder of the source. Images of TPU machines have an older Python than is needed.
 ENVIRONMENT = "~/resjax-env"
 SETUP = f"""\
-python3 -m pip install --quiet --user uv
+python3 -m pip install --quiet uv
 python3 -m uv venv --quiet --allow-existing --python 3.12 {ENVIRONMENT}
 python3 -m uv pip install --quiet --python {ENVIRONMENT}/bin/python -e {{package}} -c constraints.txt"""
 
