@@ -32,10 +32,14 @@ def over_parts(find: Callable[[Any, Array], Found], parts: int, batch: Any, key:
     def add(total: Found, given: tuple[Any, Array]) -> tuple[Found, None]:
         return jax.tree.map(lambda a, b: a + b.astype(a.dtype), total, find(*given)), None
 
-    zeros = jax.tree.map(lambda x: jnp.zeros(x.shape, jnp.promote_types(x.dtype, jnp.float32)), like)
+    zeros = jax.tree.map(_zeros, like)
     shared = jax.tree.map(partial(shares, parts=parts), batch)
     (totals, sums), _ = jax.lax.scan(add, zeros, (shared, jax.random.split(key, parts)))
     return jax.tree.map(lambda total, x: (total / parts).astype(x.dtype), totals, like[0]), sums
+
+
+def _zeros(like: Array) -> Array:
+    return jnp.zeros(like.shape, jnp.float32 if jnp.finfo(like.dtype).bits < 32 else like.dtype)
 
 
 def shares(x: Array, parts: int) -> Array:
