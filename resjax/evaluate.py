@@ -7,13 +7,14 @@ from typing import Any
 
 import jax
 
+from resjax import lockstep, processes
 from resjax import mesh as meshes
 from resjax import metrics as metric
 from resjax.checkpoint import Checkpoints
 from resjax.config import Config
 from resjax.data.batches import eval_batches
 from resjax.device import DeviceData, Variables
-from resjax.errors import UserError
+from resjax.errors import ResjaxError, UserError
 from resjax.job import Job, build
 from resjax.mesh import Layout
 from resjax.programs import EvalProgram
@@ -85,8 +86,10 @@ def evaluate(
       UserError: no run, no such checkpoint, an empty split, another model's checkpoint, or a layout of more
         devices than there are.
     """
-    mesh = meshes.make(layout)
-    job = build(read_config(workdir) if config is None else config, mesh=mesh)
+    with processes.agreeing():
+        mesh = meshes.make(layout)
+        job = build(read_config(workdir) if config is None else config, mesh=mesh)
+    lockstep.check(job)
     with Checkpoints(workdir, read_only=True) as checkpoints:
         state, step = restore(checkpoints, checkpoint, job)
     stage = job.stage_at(step)
@@ -95,7 +98,8 @@ def evaluate(
     program, variables = EvalProgram(task, mesh), stage.pack(state.variables)
     found = measure(program, variables, data, task, job.loop.eval_batch_size)
     report = {"step": step, "split": split, "examples": len(data.labels), **found}
-    write_atomically(workdir / f"eval-{split}-{step}.json", json.dumps(report, indent=2) + "\n")
+    if processes.is_first():
+        write_atomically(workdir / f"eval-{split}-{step}.json", json.dumps(report, indent=2) + "\n")
     return report
 
 
@@ -109,7 +113,7 @@ def restore(checkpoints: Checkpoints, wanted: str, job: Job) -> tuple[TrainState
     step = checkpoints.choose(wanted)
     try:
         return checkpoints.restore(step, job.state_like(step))[0], step
-    except UserError:
+    except ResjaxError:
         raise
     except Exception as error:  # each layer of storage raises its own
         raise UserError(

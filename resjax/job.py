@@ -3,7 +3,6 @@
 import dataclasses
 from collections.abc import Callable
 
-import jax
 import jax.numpy as jnp
 from jax.sharding import Mesh
 
@@ -69,7 +68,7 @@ class Job:
     def device_data(self, split: Split) -> Images:
         images, labels = jnp.asarray(split.images), jnp.asarray(split.labels, jnp.int32)
         data = Images(images, labels, self.pipeline, self.teacher)
-        return jax.device_put(data, meshes.whole(self.mesh))
+        return meshes.put(data, meshes.whole(self.mesh))
 
 
 def build(config: Config, load: Callable[..., Dataset] = sources.load, mesh: Mesh | None = None) -> Job:

@@ -1,4 +1,4 @@
-"""Many devices of one host: what of a run each of them holds.
+"""Many devices, of one process or of several: what of a run each of them holds.
 
 A mesh has two axes. The examples of a batch are shared out over both. Parameters, moments and moving averages
 are whole on every device, or split over the devices along `fsdp` and put together for a step (stage 3 of
@@ -15,8 +15,10 @@ from functools import partial
 from typing import Any, TypeVar
 
 import jax
+import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec, SingleDeviceSharding
 
+from resjax import processes
 from resjax.errors import UserError, did_you_mean
 
 DATA, FSDP = AXES = ("data", "fsdp")
@@ -62,7 +64,7 @@ def parse(text: str | None) -> Layout | None:
 
 
 def make(layout: Layout | None = None, batch_size: int = 0) -> Mesh | None:
-    """-> the mesh of a run on this host.
+    """-> the mesh of a run on this host, or on those of all processes.
 
     Args:
       layout: None: all devices, along `data`.
@@ -71,8 +73,14 @@ def make(layout: Layout | None = None, batch_size: int = 0) -> Mesh | None:
     Raises:
       UserError: there are not so many devices, or they cannot share out the batch evenly.
     """
-    devices = jax.devices()
-    layout = choose(layout, len(devices), batch_size)
+    devices, others = jax.devices(), processes.count()
+    place = "this machine" if others == 1 else f"the run of {others} processes"
+    layout = choose(layout, len(devices), batch_size, place)
+    if others > 1 and layout.size < len(devices):
+        raise UserError(
+            f"--mesh {layout} takes {layout.size} of the {len(devices)} devices of {others} processes; it"
+            " must take all of them"
+        )
     return layout.mesh(devices) if layout.size > 1 else None
 
 
@@ -85,9 +93,10 @@ def choose(layout: Layout | None, count: int, batch_size: int, place: str = "thi
         )
     if batch_size % layout.size:
         fitting = max(count for count in range(1, layout.size) if batch_size % count == 0)
+        fewer = f", or use --mesh {Layout(fitting)}" if processes.count() == 1 else ""  # else all are used
         raise UserError(
             f"config.train.batch_size is {batch_size}, which {layout.size} devices cannot share out evenly;"
-            f" make it a multiple of {layout.size}, or use --mesh {Layout(fitting)}"
+            f" make it a multiple of {layout.size}{fewer}"
         )
     return layout
 
@@ -132,6 +141,37 @@ def _split(mesh: Mesh, leaf: Any) -> NamedSharding:
 def constrain(tree: Tree, shardings: Any) -> Tree:
     """Tells the compiler, inside a program; outside of one, `jax.device_put` takes the same shardings."""
     return tree if shardings is None else jax.lax.with_sharding_constraint(tree, shardings)
+
+
+def put(tree: Tree, shardings: Any) -> Tree:
+    """-> the arrays, where `shardings` say, one of all or one of each; all processes give equal ones.
+
+    `jax.device_put` would compare them, and send them all to all processes for that.
+    """
+    if processes.count() == 1:
+        return jax.device_put(tree, shardings)
+    if isinstance(shardings, NamedSharding):
+        return jax.tree.map(partial(_put, sharding=shardings), tree)
+    return jax.tree.map(_put, tree, shardings)
+
+
+def _put(leaf: Any, sharding: NamedSharding) -> jax.Array:
+    if isinstance(leaf, jax.Array) and not leaf.is_fully_addressable:
+        return jax.device_put(leaf, sharding)
+    array = np.asarray(leaf)
+    return jax.make_array_from_callback(array.shape, sharding, lambda index: array[index])
+
+
+def readable(tree: Tree) -> Tree:
+    """-> the arrays; those that this process has only parts of are put together. All processes call it."""
+    return jax.tree.map(_readable, tree)
+
+
+def _readable(leaf: Any) -> Any:
+    if not isinstance(leaf, jax.Array) or leaf.is_fully_addressable or leaf.is_fully_replicated:
+        return leaf
+    assert isinstance(leaf.sharding, NamedSharding)
+    return jax.device_put(leaf, NamedSharding(leaf.sharding.mesh, PartitionSpec()))
 
 
 def like(mesh: Mesh | None, shapes: Tree) -> Tree:

@@ -117,7 +117,7 @@ class EvalProgram:
         mask: Bool[Any, " b"],
         data: DeviceData,
     ) -> Metrics:
-        sums = jax.device_put(sums, meshes.whole(self.mesh))
+        sums = meshes.put(sums, meshes.whole(self.mesh))
         return jax.tree.structure(sums).unflatten(self._compiled(variables, sums, index, mask, data))
 
     def lower(self, *arguments: Any) -> Any:

@@ -7,6 +7,7 @@ import numpy as np
 
 from resjax import config as configs
 from resjax import mesh as meshes
+from resjax import processes
 from resjax.checkpoint import digest
 from resjax.errors import Diverged
 from resjax.job import Job
@@ -40,6 +41,7 @@ def result(
         "compiling_seconds": round(clock.compiling, 3),
         "images_per_second": round(clock.images_per_second, 1),
         "mesh": meshes.axes(job.mesh),
+        "processes": processes.count(),
         **provenance(),
     }
 

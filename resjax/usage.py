@@ -1,5 +1,13 @@
 """What `resjax VERB --help` says."""
 
+PROCESSES = """\
+Several processes, on one host or on many, share the work when each is started with the same command and
+--distributed, where Cloud TPU, SLURM, Kubernetes or Open MPI tell them who they are, or with --coordinator
+HOST:PORT --processes N --process I: a free port of the host of process 0, and 0 to N-1. They must share the
+folder. A signal to one stops all of them at the same step; where one is lost, the others say so and exit with
+code 75 too. Start all again, as many as you like.
+"""
+
 OVERRIDES = """\
 Any key of the config can be overridden, in ml_collections' way, as often as you like:
   --config.model.depth=56  --config.schedule.drops="(80,120)"  --config.heads[0].weight=0.1
@@ -18,10 +26,12 @@ All devices of the machine share out each batch. --mesh data=4 takes four of the
 and splits parameters and optimizer state over pairs. The numbers are the same to rounding, and a run may go
 on with another mesh.
 
+{PROCESSES}
 examples:
   resjax train --config configs/digits.py --workdir runs/digits
   resjax train --config configs/cifar10_resnet.py --workdir runs/r20 --mesh data=8
   resjax train --config configs/cifar10_resnet.py --workdir runs/r56 --config.model.depth=56
+  srun resjax train --config configs/cifar10_resnet.py --workdir runs/r20 --distributed
 """
 
 VERIFY = f"""\
@@ -29,18 +39,23 @@ Trains the net that a config describes twice, as real processes of resjax train:
 killed at random moments, SIGKILL and SIGTERM mixed, and resumed as often. Then compares the reports, the
 curve and every array of the last state, bit by bit. Prints a line for each kill and the verdict.
 
+With --processes N each run is shared by N processes on this machine; every signal goes to one of them, at
+random, and the others must notice and end before all are started again.
+
 Exit code 0: the same bits; 1: they differ, and the first that does is named.
 {OVERRIDES}
 examples:
   resjax verify-resume --config configs/digits.py
   resjax verify-resume --config configs/cifar10_resnet.py:56 --budget 0.01 --kills 5 --seed 1
+  resjax verify-resume --config configs/digits.py --processes 2 --kills 20
 """
 
 EVAL = f"""\
 Evaluates a run's checkpoint on every example of a split, each counted once.
 
 Without --config, the run's own config is used. All devices share out the examples; --mesh is as in training,
-and need not be the one that the run was trained on.
+and need not be the one that the run was trained on. Several processes share them too, with the options of
+resjax train.
 {OVERRIDES}
 examples:
   resjax eval --workdir runs/digits
@@ -58,7 +73,8 @@ after a colon.
 
 --budget runs every schedule shortened to a share, drops and warm-up with it; such runs are recorded and
 shown apart, never as the full ones. --seconds ends like Ctrl-C: saved, exit code 75, to be gone on with.
---mesh is as in resjax train; what is recorded depends on it by rounding alone.
+--mesh is as in resjax train; what is recorded depends on it by rounding alone. So are --distributed and
+--coordinator: all processes then go through the cells together, and process 0 writes the records.
 
 --engine slurm writes the script of an array job, one missing cell a task, and says how to submit it; a
 task whose time ends is saved and queued again. --engine ray runs the cells as tasks of a Ray cluster; where

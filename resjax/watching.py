@@ -3,6 +3,7 @@
 import sys
 from pathlib import Path
 
+from resjax import mesh as meshes
 from resjax.job import Job
 from resjax.loop import following
 from resjax.phases import Stage
@@ -31,7 +32,7 @@ class Watcher:
 
     def __call__(self, stage: Stage, state: TrainState, done: int) -> dict[str, float]:
         """-> values by `probe/NAME/QUANTITY/LINE/PLACE`; of many lines, such as heads, a few."""
-        subject = during(stage, self._job, stage.unpack(state), stage.start + done)
+        subject = during(stage, self._job, meshes.readable(stage.unpack(state)), stage.start + done)
         values = {}
         for watch in self._watches:
             if done % watch.every == 0:

@@ -1,0 +1,56 @@
+"""Several processes as one run, at length: four of them, tables, and the test of faults."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from small_table import records
+from small_table import write as write_table
+from together import BOUND, assert_codes, distance, recipe, result, run, shared_programs
+
+from resjax.__main__ import main
+
+__all__ = ["recipe", "shared_programs"]
+pytestmark = pytest.mark.slow
+
+
+def test_four_processes_split_the_state(recipe: Path, tmp_path: Path) -> None:
+    """Each holds half of the parameters, shared with another process; one process reads and goes on."""
+    one, four = tmp_path / "one", tmp_path / "four"
+    assert main(["train", "--config", str(recipe), "--workdir", str(one), "--quiet"]) == 0
+    mesh = ("--mesh", "data=2,fsdp=2")
+    command = ("train", "--config", recipe, "--workdir", four)
+    assert_codes(run(*command, *mesh, count=4), 0, 0, 0, 0)
+    assert (result(four)["processes"], result(four)["mesh"]) == (4, {"data": 2, "fsdp": 2})
+    assert 0 < distance(four, one) < BOUND
+    assert_codes(run("eval", "--workdir", four, *mesh, count=4), 0, 0, 0, 0)
+    report = json.loads((four / "eval-test-240.json").read_text())
+    assert report["accuracy"] == pytest.approx(result(four)["metrics"]["test/accuracy"], abs=1e-6)
+    state = result(four)["state_sha256"]
+    (four / "result.json").unlink()
+    assert main(["train", "--config", str(recipe), "--workdir", str(four), "--quiet"]) == 0
+    assert (result(four)["processes"], result(four)["state_sha256"]) == (1, state)
+
+
+def test_processes_go_through_a_table_together(tmp_path: Path) -> None:
+    table = write_table(tmp_path)
+    places = ("--results", tmp_path / "results", "--workdir", tmp_path / "runs")
+    assert_codes(run("table", table, *places), 0, 0)
+    found = [json.loads(path.read_text()) for path in records(tmp_path)]
+    assert [record["processes"] for record in found] == [2, 2, 2, 2]
+
+
+def test_twenty_kills_leave_the_bits(recipe: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["verify-resume", "--config", str(recipe), "--processes", "2", "--kills", "20", "--quiet"]
+    assert main([*command, "--config.schedule.length=1200"]) == 0
+    *kills, verdict = capsys.readouterr().out.splitlines()
+    found = [
+        re.match(r"(SIG\w+) to process ([01]) at step (\d+), ended (\S+) s later", line) for line in kills
+    ]
+    told = [match.groups() for match in found if match]
+    assert len(told) == 20, kills
+    assert {name for name, *_ in told} == {"SIGKILL", "SIGTERM"}
+    assert {number for _, number, *_ in told} == {"0", "1"}
+    assert max(float(seconds) for *_, seconds in told) < 30
+    assert verdict == "the same bits: every report, the curve, and all arrays of the last state"
