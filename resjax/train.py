@@ -65,8 +65,9 @@ def train(
         job = build(config, load, meshes.make(layout, config.train.batch_size))
     lockstep.check(job)
     with RunFolder(workdir, config) as folder, CommonStop() as stop:
-        found = folder.result()
-        if found is None:
+        with processes.agreeing():
+            found = folder.result()
+        if processes.tell(found is None):
             processes.saves(lambda: saved(workdir))
             with Checkpoints(workdir) as checkpoints, display or Display(quiet=True) as shown:
                 found = _Run(job, workdir, checkpoints, stop, shown).all_phases()

@@ -13,6 +13,26 @@ from resjax.__main__ import main
 
 __all__ = ["recipe", "shared_programs"]
 pytestmark = pytest.mark.slow
+# Autoencoders, the second one on the kept features of the first, then units in a loop, watched by a probe.
+PHASES = """
+from ml_collections import ConfigDict
+
+def get_config():
+    config = ConfigDict()
+    schedule = dict(name="constant", unit="steps", length=20, learning_rate=0.02)
+    config.data = dict(name="digits")
+    config.model = dict(name="residual_mlp", depth=12, width=8)
+    config.schedule = schedule
+    config.train = dict(batch_size=64, scan_from=2, steps_per_dispatch=5)
+    config.probes = (dict(name="gradients", every=10),)
+    phases = []
+    for after, block in (("", "block1"), ("block1", "block2")):
+        head = dict(name="back", endpoint=block, form="flattened_linear", target="input", loss="squared_error")
+        phase = dict(name=f"at_{block}", after=after, until=block, noise=0.25, heads=(head,))
+        phases.append(phase | dict(schedule=schedule))
+    config.phases = tuple(phases)
+    return config
+"""
 
 
 def test_four_processes_split_the_state(recipe: Path, tmp_path: Path) -> None:
@@ -31,6 +51,20 @@ def test_four_processes_split_the_state(recipe: Path, tmp_path: Path) -> None:
     (four / "result.json").unlink()
     assert main(["train", "--config", str(recipe), "--workdir", str(four), "--quiet"]) == 0
     assert (result(four)["processes"], result(four)["state_sha256"]) == (1, state)
+
+
+def test_phases_and_another_run_s_parameters_are_shared_too(tmp_path: Path) -> None:
+    file, mesh = tmp_path / "phases.py", ("--mesh", "fsdp=2")
+    file.write_text(PHASES)
+    first, last = ("train", "--config", file, "--workdir"), f"--config.start.run={tmp_path / 'one'}"
+    assert main([*map(str, first), str(tmp_path / "one"), "--quiet"]) == 0
+    assert_codes(run(*first, tmp_path / "two", *mesh), 0, 0)
+    assert 0 < distance(tmp_path / "two", tmp_path / "one", 60) < BOUND
+    assert main([*map(str, first), str(tmp_path / "one again"), last, "--quiet"]) == 0
+    assert_codes(run(*first, tmp_path / "two again", last, *mesh), 0, 0)
+    assert 0 < distance(tmp_path / "two again", tmp_path / "one again", 60) < BOUND
+    taken = [result(tmp_path / name)["transfers"] for name in ("one again", "two again")]
+    assert taken[0] == taken[1] != []
 
 
 def test_processes_go_through_a_table_together(tmp_path: Path) -> None:

@@ -150,9 +150,9 @@ def arrays(folder: Path, step: int = STEPS) -> dict[str, np.ndarray]:
         return checkpoints.arrays(step)
 
 
-def distance(a: Path, b: Path) -> float:
+def distance(a: Path, b: Path, step: int = STEPS) -> float:
     """-> the greatest difference between two runs' arrays, in units of each array's largest value."""
-    one, two = arrays(a), arrays(b)
+    one, two = arrays(a, step), arrays(b, step)
     assert one.keys() == two.keys()
     floats = [name for name, x in one.items() if np.issubdtype(x.dtype, np.floating)]
     return max(float(np.abs(one[n] - two[n]).max() / max(np.abs(two[n]).max(), 1e-6)) for n in floats)
