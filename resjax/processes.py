@@ -34,7 +34,7 @@ class _Here:
         self.index, self.count = group.index, group.count
         self.saved: Callable[[], str] = str
         self._heard, self._said, self._round = threading.Condition(), {}, 0
-        self._ending, self.leaving = threading.Lock(), False
+        self._ending, self._has_reason, self.leaving = threading.Lock(), False, False
         ends = (group.address, group.count, self._hear)
         self.wire = Hub(*ends) if self.index == 0 else Member(ends[0], self.index, *ends[1:])
         self.wire.gather(group.timeout)
@@ -60,7 +60,7 @@ class _Here:
         sender = message["from"]
         if message["kind"] == "said":
             self._note(message["round"], sender, message["text"])
-        elif message["kind"] == "stopped":
+        elif message["kind"] == "stopped" and not self._has_reason:
             code, text = message["code"], f"process {sender} stopped: {message['text']}"
             self._end(code, lambda: text, SAVES if code == Interrupted.exit_code else SETTLES)
         elif message["kind"] == "lost":
@@ -81,12 +81,13 @@ class _Here:
 
     def leave(self, error: BaseException) -> None:
         """Tells the others why this process stops, unless it is for want of another one."""
-        if not isinstance(error, Interrupted | Diverged):
+        self._has_reason = True
+        if not isinstance(error, Interrupted | Diverged | RunFailed):
             self._await_the_end(VANISHED + SETTLES if _is_runtime_s(error) else SETTLES / 4)
         self.leaving = True
-        code = error.exit_code if isinstance(error, ResjaxError) else 1
-        text = str(error) if isinstance(error, ResjaxError) else f"{type(error).__name__}: {error}"
-        self.wire.say({"kind": "stopped", "code": code, "text": text.partition("\n")[0]})
+        if not isinstance(error, RunFailed):  # that is another one's reason
+            text = str(error) if isinstance(error, ResjaxError) else f"{type(error).__name__}: {error}"
+            self.wire.say({"kind": "stopped", "code": _code(error), "text": text.partition("\n")[0]})
         self.wire.close()
 
     def _await_the_end(self, seconds: float) -> None:
@@ -94,6 +95,13 @@ class _Here:
         until = time.monotonic() + seconds
         while time.monotonic() < until or self._ending.locked():
             time.sleep(0.05)
+
+
+def _code(error: BaseException) -> int:
+    """-> the exit code that the command line has for it."""
+    if isinstance(error, ResjaxError):
+        return error.exit_code
+    return {KeyboardInterrupt: 130}.get(type(error), UserError.exit_code if isinstance(error, OSError) else 1)
 
 
 def _is_runtime_s(error: BaseException) -> bool:

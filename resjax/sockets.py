@@ -91,6 +91,11 @@ def send(connection: socket.socket, message: Message) -> None:
         connection.sendall(json.dumps(message).encode() + b"\n")
 
 
+def end(connection: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        connection.shutdown(socket.SHUT_RDWR)
+
+
 def first_line(connection: socket.socket) -> Message:
     """-> the message that a connection begins with, {} where there is none; what follows is not read."""
     line = b""
@@ -123,5 +128,4 @@ def _pass_on(source: socket.socket, target: socket.socket, *, close: bool) -> No
         while data := source.recv(2**16):
             target.sendall(data)
     if close:
-        with contextlib.suppress(OSError):
-            target.shutdown(socket.SHUT_RDWR)
+        end(target)

@@ -139,6 +139,7 @@ class Member:
 
     def close(self) -> None:
         self.say({"kind": "bye"})
+        sockets.end(self._connection)
 
     def _listen(self) -> None:
         last = ""

@@ -27,7 +27,8 @@ def get_config():
     config.probes = (dict(name="gradients", every=10),)
     phases = []
     for after, block in (("", "block1"), ("block1", "block2")):
-        head = dict(name="back", endpoint=block, form="flattened_linear", target="input", loss="squared_error")
+        head = dict(name="back", endpoint=block, form="flattened_linear", loss="squared_error")
+        head["target"] = "input"
         phase = dict(name=f"at_{block}", after=after, until=block, noise=0.25, heads=(head,))
         phases.append(phase | dict(schedule=schedule))
     config.phases = tuple(phases)
