@@ -139,7 +139,7 @@ def _split(mesh: Mesh, leaf: Any) -> NamedSharding:
 
 
 def constrain(tree: Tree, shardings: Any) -> Tree:
-    """Tells the compiler, inside a program; outside of one, `jax.device_put` takes the same shardings."""
+    """Tells the compiler, inside a program; outside of one, `put` takes the same shardings."""
     return tree if shardings is None else jax.lax.with_sharding_constraint(tree, shardings)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from resjax import config as configs
 from resjax import mesh as meshes
 from resjax import processes
-from resjax.checkpoint import digest
+from resjax.digests import digest
 from resjax.errors import Diverged
 from resjax.job import Job
 from resjax.phases import Stage

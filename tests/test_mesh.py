@@ -16,7 +16,8 @@ from refusal import refuse, refuse_to_train, write
 from resjax import job as jobs
 from resjax import mesh as meshes
 from resjax import trained
-from resjax.checkpoint import Checkpoints, digest
+from resjax.checkpoint import Checkpoints
+from resjax.digests import digest
 from resjax.mesh import Layout
 from resjax.phases import Origin, trunk_of
 from resjax.record import read_config

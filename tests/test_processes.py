@@ -29,7 +29,8 @@ from together import (
 from resjax import environment
 from resjax import job as jobs
 from resjax.__main__ import main
-from resjax.checkpoint import Checkpoints, digest
+from resjax.checkpoint import Checkpoints
+from resjax.digests import digest
 from resjax.environment import Group
 from resjax.record import read_config
 

@@ -11,8 +11,8 @@ from recipe import killed_and_resumed
 
 from resjax import config as configs
 from resjax import job as jobs
-from resjax.checkpoint import digest
 from resjax.config import Config
+from resjax.digests import digest
 from resjax.errors import UserError
 from resjax.losses import Objective, Term
 from resjax.models.heads import discard
