@@ -46,7 +46,7 @@ def test_four_processes_split_the_state(recipe: Path, tmp_path: Path) -> None:
     assert (result(four)["processes"], result(four)["mesh"]) == (4, {"data": 2, "fsdp": 2})
     assert 0 < distance(four, one) < BOUND
     assert_codes(run("eval", "--workdir", four, *mesh, count=4), 0, 0, 0, 0)
-    report = json.loads((four / "eval-test-240.json").read_text())
+    report = json.loads((four / "eval-test-120.json").read_text())
     assert report["accuracy"] == pytest.approx(result(four)["metrics"]["test/accuracy"], abs=1e-6)
     state = result(four)["state_sha256"]
     (four / "result.json").unlink()
