@@ -32,7 +32,7 @@ class _Here:
 
     def __init__(self, group: Group):
         self.index, self.count = group.index, group.count
-        self.saved: Callable[[], str] = str
+        self.saved: Callable[[], str] = lambda: "start all processes again"
         self._heard, self._said, self._round = threading.Condition(), {}, 0
         self._ending, self._has_reason, self.leaving = threading.Lock(), False, False
         ends = (group.address, group.count, self._hear)
@@ -64,14 +64,8 @@ class _Here:
             code, text = message["code"], f"process {sender} stopped: {message['text']}"
             self._end(code, lambda: text, SAVES if code == Interrupted.exit_code else SETTLES)
         elif message["kind"] == "lost":
-            self._end(Interrupted.exit_code, lambda: self._lost(sender))
-
-    def _lost(self, number: int) -> str:
-        saved = self.saved()
-        return (
-            f"process {number} of {self.count} was lost; {f'{saved}; ' if saved else ''}start all processes"
-            " again, they go on from there"
-        )
+            lost = f"process {sender} of {self.count} was lost"
+            self._end(Interrupted.exit_code, lambda: f"{lost}; {self.saved()}")
 
     def _end(self, code: int, sentence: Callable[[], str], patience: float = 0.0) -> None:
         """Ends this process, which may wait for ever in a collective, where it does not by itself."""
@@ -175,7 +169,7 @@ def is_first() -> bool:
 
 
 def saves(saved: Callable[[], str]) -> None:
-    """From now on, `saved` tells what is saved, and where, for the sentence about a lost process."""
+    """From now on, `saved` tells what is saved, and what to do: the end of the sentence about a lost process."""
     if _here is not None:
         _here.saved = saved
 

@@ -7,9 +7,11 @@ DAMAGED = "damaged_checkpoints"
 
 
 def saved(workdir: Path) -> str:
-    """-> what of a run is saved, in words; a checkpoint gets its name when it is whole."""
+    """-> what of a run is saved, and what to do, in words; a checkpoint gets its name when it is whole."""
     steps = [int(path.name) for path in (workdir / FOLDER).glob("*") if path.name.isdecimal()]
-    return f"step {max(steps)} is saved in {workdir}" if steps else f"nothing is saved yet in {workdir}"
+    if not steps:
+        return f"nothing is saved yet in {workdir}; start all processes again"
+    return f"step {max(steps)} is saved in {workdir}; start all processes again, they go on from there"
 
 
 def reason(error: Exception) -> str:

@@ -84,7 +84,7 @@ def test_a_lost_process_is_named_and_any_number_goes_on(
 ) -> None:
     """Process 0 is lost, then one process goes on alone, then process 1 of two is lost, then both end."""
     command, log = ("train", "--config", recipe, "--workdir", tmp_path), tmp_path / "metrics.jsonl"
-    for lost, lines in ((0, 4), (1, 14)):
+    for lost, lines in ((0, 9), (1, 20)):
         with start(pair(*command)) as processes:
             sent = processes.kill(lost, signal.SIGKILL, log, lines)
             ended = processes.ended()
@@ -98,7 +98,7 @@ def test_a_lost_process_is_named_and_any_number_goes_on(
         arrays(tmp_path, int(saved[0]))  # it is whole
         if lost == 0:
             with start([command]) as alone:
-                alone.kill(0, signal.SIGINT, log, lines=9)
+                alone.kill(0, signal.SIGINT, log, lines=15)
                 assert_codes(alone.ended(), 75)
     assert_codes(run(*command), 0, 0)
     assert 0 < distance(tmp_path, undisturbed) < BOUND
