@@ -169,7 +169,7 @@ def is_first() -> bool:
 
 
 def saves(saved: Callable[[], str]) -> None:
-    """From now on, `saved` tells what is saved, and what to do: the end of the sentence about a lost process."""
+    """From now on, `saved` tells what is saved, and what to do; it ends the sentence about a lost process."""
     if _here is not None:
         _here.saved = saved
 
