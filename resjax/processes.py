@@ -95,7 +95,9 @@ def _code(error: BaseException) -> int:
     """-> the exit code that the command line has for it."""
     if isinstance(error, ResjaxError):
         return error.exit_code
-    return {KeyboardInterrupt: 130}.get(type(error), UserError.exit_code if isinstance(error, OSError) else 1)
+    if isinstance(error, KeyboardInterrupt):
+        return 130
+    return UserError.exit_code if isinstance(error, OSError) else 1
 
 
 def _is_runtime_s(error: BaseException) -> bool:

@@ -73,7 +73,7 @@ def train(
                 found = _Run(job, workdir, checkpoints, stop, shown).all_phases()
             if processes.is_first():
                 write_atomically(workdir / "result.json", json.dumps(found, indent=2) + "\n")
-    return found
+    return found or {}  # process 0 sees its own file, another host perhaps not yet
 
 
 class _Run:
