@@ -47,11 +47,11 @@ def train(
 ) -> dict[str, Any]:
     """Trains what `config` describes in the folder `workdir`, going on where a former run stopped.
 
+    Where there are several processes, all call this, and `workdir` is one that they share.
+
     Args:
       load: reads the section `data`; a table passes one that remembers.
       layout: of the devices; None: all share out the batch. A run may go on with another one.
-
-    Where there are several processes, all call this, and `workdir` is one that they share.
 
     Returns:
       The content of `result.json`.

@@ -78,7 +78,7 @@ def test_processes_go_through_a_table_together(tmp_path: Path) -> None:
 
 def test_twenty_kills_leave_the_bits(recipe: Path, capsys: pytest.CaptureFixture[str]) -> None:
     command = ["verify-resume", "--config", str(recipe), "--processes", "2", "--kills", "20", "--quiet"]
-    assert main([*command, "--config.schedule.length=1200"]) == 0
+    assert main([*command, "--config.schedule.length=400"]) == 0
     *kills, verdict = capsys.readouterr().out.splitlines()
     found = [
         re.match(r"(SIG\w+) to process ([01]) at step (\d+), ended (\S+) s later", line) for line in kills
