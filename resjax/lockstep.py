@@ -38,5 +38,5 @@ def check_state(state: Any) -> None:
 
 def _samples(job: Job) -> Any:
     """-> all labels, and what follows from all training images: their means."""
-    splits = {name: job.dataset.split(name).labels for name in ("train", "validation", "test")}
-    return {**splits, "pipeline": [np.asarray(leaf) for leaf in jax.tree.leaves(job.pipeline)]}
+    splits = [split.labels for split in (job.dataset.train, job.dataset.validation, job.dataset.test)]
+    return {"labels": splits, "pipeline": [np.asarray(leaf) for leaf in jax.tree.leaves(job.pipeline)]}
