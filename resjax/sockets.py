@@ -6,6 +6,7 @@ to a `Tunnel`, which never hangs up on it, so that there is time to say what hap
 
 import contextlib
 import json
+import os
 import socket
 import threading
 import time
@@ -50,9 +51,9 @@ def listen(address: str) -> socket.socket:
             return socket.create_server(("", port), family=socket.AF_INET6, dualstack_ipv6=True)
         return socket.create_server(("", port))
     except OSError as error:
+        reason = os.strerror(error.errno or 0)
         raise UserError(
-            f"--coordinator {address}: process 0 cannot listen there ({error.strerror}); give a free port of"
-            " its host"
+            f"--coordinator {address}: process 0 cannot listen there ({reason}); give a free port of its host"
         ) from error
 
 

@@ -123,6 +123,8 @@ class Member:
         self.say({"kind": "member", "processes": self._count})
         self._connection.settimeout(seconds + VANISHED)  # process 0 has the same patience, from its own start
         answer = sockets.first_line(self._connection)
+        if answer.get("kind") != "go":
+            self._connection.close()
         if answer.get("kind") == "refused":
             raise UserError(f"--coordinator {self._address}: {answer['text']}")
         if answer.get("kind") != "go":

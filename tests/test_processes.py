@@ -121,7 +121,7 @@ def test_what_process_0_refuses_ends_all(undisturbed: Path, recipe: Path) -> Non
     assert (undisturbed / "config.json").read_text() == before
 
 
-def test_processes_with_other_configs_or_folders_are_refused(recipe: Path, tmp_path: Path) -> None:
+def test_processes_with_another_config_are_refused(recipe: Path, tmp_path: Path) -> None:
     places = by_hand(2)
     commands = [["train", "--config", recipe, "--workdir", tmp_path / "run", *place] for place in places]
     commands[1].append("--config.train.log_every=7")

@@ -4,10 +4,11 @@ import json
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 from small_table import records
 from small_table import write as write_table
-from together import BOUND, assert_codes, distance, recipe, result, run, shared_programs
+from together import BOUND, assert_codes, distance, pair, recipe, result, run, shared_programs, start
 
 from resjax.__main__ import main
 
@@ -66,6 +67,24 @@ def test_phases_and_another_run_s_parameters_are_shared_too(tmp_path: Path) -> N
     assert 0 < distance(tmp_path / "two again", tmp_path / "one again", 60) < BOUND
     taken = [result(tmp_path / name)["transfers"] for name in ("one again", "two again")]
     assert taken[0] == taken[1] != []
+
+
+def test_processes_with_other_data_folders_or_idle_devices_are_refused(recipe: Path, tmp_path: Path) -> None:
+    folders = [tmp_path / "host0", tmp_path / "host1"]
+    for number, folder in enumerate(folders):
+        folder.mkdir()
+        image = np.zeros((200, 8, 8, 1), np.uint8)
+        for split in ("train", "test"):
+            np.savez(folder / f"own-{split}.npz", image=image, label=(np.arange(200) + number) % 10)
+    for flags, said in (
+        (["--config.data.name=npz:own", "--workdir", tmp_path / "run"], "process 1 has other data than"),
+        (["--workdir", "run"], "--workdir run is another folder in process 1 than in process 0; it must be"),
+        (["--workdir", tmp_path / "run", "--mesh", "data=1"], "takes 1 of the 2 devices of 2 processes"),
+    ):
+        with start(pair("train", "--config", recipe, *flags), folders=folders) as processes:
+            ended = processes.ended()
+        assert_codes(ended, 2, 2)
+        assert all(said in each.said for each in ended), ended
 
 
 def test_processes_go_through_a_table_together(tmp_path: Path) -> None:

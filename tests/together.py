@@ -62,6 +62,14 @@ def slurm(count: int) -> list[dict[str, str]]:
     return [job | {"SLURM_PROCID": str(number), "SLURM_LOCALID": str(number)} for number in range(count)]
 
 
+def _start(
+    command: Sequence[object], environment: Mapping[str, str], stderr: IO[str], folder: Path
+) -> subprocess.Popen[bytes]:
+    everything = os.environ | {"PYTHONPATH": str(ROOT)} | environment
+    started = [sys.executable, "-m", "resjax", *map(str, command)]
+    return subprocess.Popen(started, cwd=folder, env=everything, stdout=subprocess.DEVNULL, stderr=stderr)
+
+
 class Processes:
     """Started together, each with a file for what it says."""
 
@@ -70,15 +78,11 @@ class Processes:
         commands: Sequence[Sequence[object]],
         environments: Sequence[Mapping[str, str]],
         stderr: Sequence[IO[str]],
+        folders: Sequence[Path],
     ):
         self._stderr = stderr
-        self.started = [
-            subprocess.Popen(
-                [sys.executable, "-m", "resjax", *map(str, command)],
-                cwd=ROOT, env=os.environ | environment, stdout=subprocess.DEVNULL, stderr=stderr,
-            )
-            for command, environment, stderr in zip(commands, environments, stderr, strict=True)
-        ]  # fmt: skip
+        each = zip(commands, environments, stderr, folders, strict=True)
+        self.started = [_start(*settings) for settings in each]
 
     def kill(self, number: int, by: signal.Signals, log: Path, lines: int) -> float:
         """Sends one of them a signal when the log of the run has so many lines; -> when."""
@@ -110,12 +114,15 @@ def _lines(log: Path) -> int:
 
 @contextlib.contextmanager
 def start(
-    commands: Sequence[Sequence[object]], environments: Sequence[Mapping[str, str]] = ()
+    commands: Sequence[Sequence[object]],
+    environments: Sequence[Mapping[str, str]] = (),
+    folders: Sequence[Path] = (),
 ) -> Iterator[Processes]:
-    """Where a test fails within, they are ended."""
+    """Each in its folder, by default that of the source. Where a test fails within, they are ended."""
     with contextlib.ExitStack() as files:
         stderr = [files.enter_context(tempfile.TemporaryFile("w+")) for _ in commands]
-        processes = Processes(commands, environments or [{}] * len(commands), stderr)
+        everywhere = folders or [ROOT] * len(commands)
+        processes = Processes(commands, environments or [{}] * len(commands), stderr, everywhere)
         try:
             yield processes
         finally:
