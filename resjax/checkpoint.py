@@ -198,7 +198,7 @@ class Checkpoints:
         try:
             meta = self._meta(step)
             here = SingleDeviceSharding(jax.local_devices()[0])  # whatever devices it was saved from
-            items = ocp.args.Composite(state=self._to(here, step))
+            items = ocp.args.Composite(state=ocp.args.StandardRestore(fallback_sharding=here))
             state = jax.device_put(self._reader.restore(step, args=items)["state"], here)
             if digest(state) != meta["digest"]:
                 raise ValueError("its content differs from what was saved")
@@ -207,17 +207,6 @@ class Checkpoints:
                 f"checkpoint {step} in {self.folder} is damaged ({reason(error)}); try one of {self.steps()}"
             ) from error
         return state
-
-    def _to(self, here: SingleDeviceSharding, step: int) -> ocp.args.StandardRestore:
-        if processes.count() == 1:
-            return ocp.args.StandardRestore(fallback_sharding=here)
-        arrays = self._reader.item_metadata(step)[
-            "state"
-        ]  # else it is read to where it was, by all processes
-        like = [
-            jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=here) for leaf in jax.tree.leaves(arrays)
-        ]
-        return ocp.args.StandardRestore(jax.tree.structure(arrays).unflatten(like))
 
     def choose(self, wanted: str) -> int:
         """-> the step that `last`, `best` or a number stands for; raises UserError where there is none."""

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 
 import jax
 import numpy as np
+from jax.experimental import multihost_utils
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec, SingleDeviceSharding
 
 from resjax import processes
@@ -170,7 +171,8 @@ def readable(tree: Tree) -> Tree:
 def _readable(leaf: Any) -> Any:
     if not isinstance(leaf, jax.Array) or leaf.is_fully_addressable or leaf.is_fully_replicated:
         return leaf
-    assert isinstance(leaf.sharding, NamedSharding)
+    if not isinstance(leaf.sharding, NamedSharding):
+        return multihost_utils.process_allgather(leaf, tiled=True)
     return jax.device_put(leaf, NamedSharding(leaf.sharding.mesh, PartitionSpec()))
 
 
