@@ -58,7 +58,7 @@ class Assembly:
       teacher_cost: multiply-adds of one image's way through it.
       image_shape: (h, w, c) of what a net reads of an image.
       examples: in the training split.
-      augments: an image gives other inputs at other times.
+      varied: an image gives other inputs at other times, or comes to the device anew each time.
     """
 
     config: Config
@@ -66,7 +66,7 @@ class Assembly:
     image_shape: tuple[int, int, int]
     classes: int
     examples: int
-    augments: bool
+    varied: bool
     teacher: Mapping[str, tuple[int, ...]] | None = None
     teacher_cost: int = 0
     _anatomies: dict[Trunk, Anatomy] = dataclasses.field(default_factory=dict)
@@ -157,7 +157,7 @@ class Assembly:
         with section(f"{prefix}schedule"):
             rate, steps = optim.make_schedule(steps_per_epoch, **schedule.to_dict())
         _check_discards(prefix, net, steps)
-        varied = self.augments or self.loop.eval_mirrored
+        varied = self.varied or self.loop.eval_mirrored
         keep = is_kept(net, anatomy.shapes, self.examples, varied=varied)
         seen = self.examples if keep else steps * self.loop.batch_size
         frozen = cost.frozen(net, anatomy, _kept_by(before, net) if keep else "")

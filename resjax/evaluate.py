@@ -12,8 +12,9 @@ from resjax import metrics as metric
 from resjax.checkpoint import Checkpoints
 from resjax.config import Config
 from resjax.data.batches import eval_batches
-from resjax.device import DeviceData, Variables
+from resjax.device import DeviceData, Streamed, Variables
 from resjax.errors import UserError
+from resjax.feed import feed
 from resjax.job import Job, build
 from resjax.mesh import Layout
 from resjax.programs import EvalProgram
@@ -33,7 +34,7 @@ class Evaluator:
         self.often = "validation" if len(job.dataset.validation) else "test"
         self._batch_size, self._mesh = job.loop.eval_batch_size, job.mesh
 
-    def attend(self, task: Task, splits: Mapping[str, DeviceData]) -> None:
+    def attend(self, task: Task, splits: Mapping[str, DeviceData | Streamed]) -> None:
         """From now on, this is what is evaluated, on these splits."""
         self._task, self._splits, self._step = task, splits, EvalProgram(task, self._mesh)
         self.marker = f"{self.often}/{task.metric_names[0]}"
@@ -50,7 +51,7 @@ class Evaluator:
 def measure(
     program: EvalProgram,
     variables: Variables,
-    data: DeviceData,
+    data: DeviceData | Streamed,
     task: Task,
     batch_size: int,
     poll: Callable[[], None] = lambda: None,
@@ -59,8 +60,9 @@ def measure(
     batch_size = min(batch_size, len(data.labels))
     batch_size += -batch_size % meshes.size(program.mesh)  # what is added is masked
     sums = metric.zeros(task.metric_names)
-    for index, mask in zip(*eval_batches(len(data.labels), batch_size), strict=True):
-        sums = program(variables, sums, index, mask, data)
+    batches = zip(*eval_batches(len(data.labels), batch_size), strict=True)
+    for given in feed(data, batches):
+        sums = program(variables, sums, *given)
         jax.block_until_ready(sums)  # one batch in flight at most, so that a stop takes effect at once
         poll()
     return metric.values(sums)
@@ -91,7 +93,7 @@ def evaluate(
         state, step = restore(checkpoints, checkpoint, job)
     stage = job.stage_at(step)
     task = stage.task_at(max(int(state.step) - 1, 0))
-    data = job.device_data(job.dataset.split(split))
+    data = job.source(job.dataset.split(split))
     program, variables = EvalProgram(task, mesh), stage.pack(state.variables)
     found = measure(program, variables, data, task, job.loop.eval_batch_size)
     report = {"step": step, "split": split, "examples": len(data.labels), **found}

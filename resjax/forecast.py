@@ -9,8 +9,8 @@ from resjax.preflight import Plan, bounds
 from resjax.rehearsal import Need
 
 STREAMED = (
-    "The data set is taken to come to each device a batch at a time: its size is not known here, or is more"
-    " than resjax train holds."
+    "Images come to each device as they are needed: config.data.hold says so, or they are more than are held"
+    " there, or their number is not known here."
 )
 RATES = ("compute", "memory", "interconnect")
 LOOPS = "≥: XLA counts the body of a loop over identical units once."

@@ -102,9 +102,9 @@ def size(mesh: Mesh | None) -> int:
     return 1 if mesh is None else mesh.size
 
 
-def examples(mesh: Mesh | None) -> NamedSharding | None:
-    """-> of an array whose first axis is that of a batch: every device has as many."""
-    return None if mesh is None else NamedSharding(mesh, PartitionSpec(AXES))
+def examples(mesh: Mesh | None, axis: int = 0) -> NamedSharding | None:
+    """-> of an array of which one axis, the first, is that of a batch: every device has as many."""
+    return None if mesh is None else NamedSharding(mesh, PartitionSpec(*[None] * axis, AXES))
 
 
 def whole(mesh: Mesh | None) -> NamedSharding | None:

@@ -36,7 +36,7 @@ class Trial:
 @dataclasses.dataclass(frozen=True)
 class Plan:
     """Attributes:
-    whole: the data set lies on each device; else a batch at a time.
+    whole: the data set lies on each device; else examples come as they are needed.
     trials: what was tried, where training does not fit.
     """
 
@@ -108,7 +108,7 @@ def plan(
         search = () if _fits(train, target.chip) else _search(config, target, layout, tell)
         model, mesh = config.model.to_dict(), meshes.axes(rehearsal.job.mesh)
         name = f"{model['name']} {model.get('depth', '')}".strip()
-        return Plan(name, target, mesh, rehearsal.whole, needs, tuple(search))
+        return Plan(name, target, mesh, not rehearsal.job.streams, needs, tuple(search))
 
 
 def _search(

@@ -44,7 +44,8 @@ class TrainProgram:
         """-> the state `count` steps later, and a small array to wait for: the state goes into the next call.
 
         Args:
-          index: examples of each step; what lies from `count` on is not used.
+          index: examples of each step; what lies from `count` on is not used, nor is any of it where `data`
+            are those examples.
           key: of the whole phase.
           weights: factor of each output's loss at each step, by name.
         """
@@ -72,7 +73,7 @@ class TrainProgram:
             step_weights = {name: w[i] for name, w in weights.items()}
             batch = meshes.constrain(index[i], meshes.examples(self._mesh))
             state = self._gather(_restore(carry, kept))
-            state = train_step(state, batch, data, key, step_weights, task=self._task)
+            state = train_step(state, batch, data.at(i), key, step_weights, task=self._task)
             learning, _ = _strip(state, self._task.trained)
             return meshes.constrain(learning, meshes.state(self._mesh, learning))
 

@@ -8,20 +8,18 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from resjax import mesh as meshes
 from resjax import metrics as metric
 from resjax.checkpoint import Checkpoints
 from resjax.config import Config
 from resjax.data import sources
-from resjax.data.batches import train_batches
 from resjax.data.sources import Dataset
-from resjax.device import DeviceData, FeatureCache
+from resjax.device import DeviceData, FeatureCache, Streamed
 from resjax.errors import Interrupted
 from resjax.evaluate import Evaluator
+from resjax.feed import chunks, feed
 from resjax.job import Job, build
-from resjax.loop import following
 from resjax.mesh import Layout
 from resjax.phases import Stage, trunk_of
 from resjax.programs import TrainProgram
@@ -92,7 +90,7 @@ class _Run:
             display.say(f"resuming {workdir} at step {meta['step']} of {job.total_steps}")
         self.evaluate, self.watch = Evaluator(job), Watcher(job)
         names = {"train", self.evaluate.often, "test"}
-        self.cache = FeatureCache({name: job.device_data(job.dataset.split(name)) for name in names})
+        self.cache = FeatureCache({name: job.source(job.dataset.split(name)) for name in names})
 
     @property
     def step(self) -> int:
@@ -135,13 +133,13 @@ class _Run:
     def _phase(self) -> None:
         """All steps of the phase that are not yet done."""
         job, stage, loop = self.job, self.stage, self.job.loop
-        per_dispatch = loop.dispatch(stage.multiply_adds / stage.steps)
+        per_dispatch = job.per_dispatch(stage)
         task = stage.task_at(max(self.done - 1, 0))
         self.state = jax.device_put(self.state, meshes.state(job.mesh, self.state))
         variables = {"params": self.state.params, **self.state.collections}
         splits = self.cache.of(stage.net, variables, stage.shapes, keep=stage.keeps_features)
         splits = jax.device_put(splits, meshes.whole(job.mesh))
-        data = splits["train"]
+        dispatches = feed(splits["train"], chunks(job, stage, self.done))
         chunk = self._compile(task, splits, per_dispatch)
         pretraining = len(job.stages) - 1 - job.stages.index(stage)  # 0 in the last phase, as without any
         key = jax.random.fold_in(self.run_key, pretraining) if pretraining else self.run_key
@@ -165,14 +163,7 @@ class _Run:
                 self.state = self.state.without(stage.discards[self.done])
                 chunk, cold = self._compile(task, splits, per_dispatch), True
 
-            boundary = min(following(self.done, loop.log_every), following(self.done, job.eval_steps))
-            boundary = min(boundary, following(self.step, loop.checkpoint_every) - stage.start)
-            boundary = min(boundary, self.watch.boundary(self.done))
-            later = [at for at in stage.discards if at > self.done]
-            count = min(boundary, stage.steps, self.done + per_dispatch, *later) - self.done
-            index = np.zeros((per_dispatch, loop.batch_size), np.int32)
-            examples = len(data.labels)
-            index[:count] = train_batches(examples, loop.batch_size, job.config.seed, self.done, count)
+            index, count, data = next(dispatches)
             weights = stage.loss_weights(self.done, per_dispatch)
             self.state, token = chunk(self.state, index, count, data, key, weights)
             self.done += count
@@ -200,7 +191,9 @@ class _Run:
                 self._save()
             self.update(self.step, newest(job, stage, self.log, self.clock))
 
-    def _compile(self, task: Task, splits: Mapping[str, DeviceData], per_dispatch: int) -> TrainProgram:
+    def _compile(
+        self, task: Task, splits: Mapping[str, DeviceData | Streamed], per_dispatch: int
+    ) -> TrainProgram:
         self.evaluate.attend(task, splits)
         return TrainProgram(per_dispatch, task, self.job.mesh)
 

@@ -42,7 +42,7 @@ LAYERS = (
     ("checkpoint", "events", "record", "progress", "stop"),
     ("trained",),
     ("job",),
-    ("evaluate", "result"),
+    ("feed", "evaluate", "result"),
     ("markup", "stats", "legend"),
     ("probes.__init__", "probes.findings"),
     ("probes.plot", "probes.subject"),

@@ -66,6 +66,22 @@ def test_a_plan_has_the_compiler_s_figures_and_the_net_s_operations() -> None:
     assert evaluation.beside > state / 2
 
 
+def test_streamed_images_count_with_those_that_are_brought_ahead() -> None:
+    """Programs of five steps: one computes, two are in flight, one is ahead; of 8 x 8 pixels and a label."""
+    flags = ("--config.train.steps_per_dispatch=5", "--config.train.eval_batch_size=100")
+    held, streamed = (
+        preflight.plan(convolutional(*flags, f"--config.data.hold={hold}"), small(2**40), None)
+        for hold in ("device", "host")
+    )
+    assert (held.whole, streamed.whole) == (True, False)
+    example, chunk = 8 * 8 + 4, 5 * 64 * (8 * 8 + 4)
+    train, evaluation = streamed.needs
+    assert train.beside == 3 * chunk
+    beside = 2 * chunk + 100 * example - 1437 * example
+    assert evaluation.beside - held.needs[1].beside == pytest.approx(beside, abs=100)  # of mean and spread
+    assert held.needs[0].arguments - train.arguments == pytest.approx(1437 * example - chunk, abs=2000)
+
+
 def test_the_time_is_bounded_by_the_slowest_of_what_is_known() -> None:
     need = preflight.plan(convolutional(), small(0), None).needs[0]
     assert need.accessed
@@ -117,7 +133,7 @@ def test_the_command_prints_what_it_knows_and_that_the_data_are_unknown(
     assert main(["plan", "--config=configs/imagenet_resnet.py:18", *flags]) == 0
     printed = capsys.readouterr()
     assert "imagenet_resnet 18 on cpu, mesh data=1" in printed.out
-    assert "\nfits\nThe data set is taken to come to each device a batch at a time" in printed.out
+    assert "\nfits\nImages come to each device as they are needed: " in printed.out
     assert "images/s of all devices, by that" in printed.out
     assert "compiling for cpu: training\nevaluation\n" in printed.err
 
