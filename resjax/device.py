@@ -163,8 +163,12 @@ class Streamed(struct.PyTreeNode):
         sharding = meshes.examples(self.mesh, axis=index.ndim - 1)
         if sharding is None:
             return jnp.asarray(values[index])
+
+        def of_one_device(at: Any) -> np.ndarray:
+            return values[index[at[: index.ndim]]]
+
         shape = (*index.shape, *values.shape[1:])
-        return jax.make_array_from_callback(shape, sharding, lambda at: values[index[at[: index.ndim]]])
+        return jax.make_array_from_callback(shape, sharding, of_one_device)
 
 
 Source = Images | Streamed

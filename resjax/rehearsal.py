@@ -127,8 +127,9 @@ class Rehearsal:
     def _batch(self, *sizes: int) -> Batch:
         """-> examples of a step, or of several, as the devices share them out."""
         shared = meshes.examples(self.job.mesh, axis=len(sizes) - 1)
-        images = jax.ShapeDtypeStruct((*sizes, *self.job.dataset.image_shape), jnp.uint8, sharding=shared)
-        labels = jax.ShapeDtypeStruct(sizes, jnp.int32, sharding=shared)
+        shape = (*sizes, *self.job.dataset.image_shape)
+        images: Any = jax.ShapeDtypeStruct(shape, jnp.uint8, sharding=shared)
+        labels: Any = jax.ShapeDtypeStruct(sizes, jnp.int32, sharding=shared)
         return Batch(images, labels, *self._beside_images)
 
     def _data(self, examples: int) -> DeviceData:

@@ -3,7 +3,7 @@
 import contextlib
 import dataclasses
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Int64, UInt8
@@ -51,11 +51,17 @@ class Rows:
         return np.asarray(self.file).take(self.index[at], 0)
 
 
+if TYPE_CHECKING:
+    Stored = Any  # users read both kinds by index alone
+else:
+    Stored = Images | Rows
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class Split:
     """Images (n, h, w, c) uint8 and labels (n,) int64."""
 
-    images: Images | Rows
+    images: Stored
     labels: Labels
 
     def __len__(self) -> int:

@@ -75,11 +75,11 @@ def own(mnist: Path, tmp_path: Path) -> Path:
     return tmp_path / "tfds" / "mnist" / "3.0.1"
 
 
-def load(folder: Path, name: str = "tfds:mnist", **settings: int) -> sources.Dataset:
+def load(folder: Path, name: str = "tfds:mnist", **settings: Any) -> sources.Dataset:
     return sources.load(name=name, directory=str(folder), **settings)
 
 
-def refusal(folder: Path, name: str = "tfds:mnist", **settings: int) -> str:
+def refusal(folder: Path, name: str = "tfds:mnist", **settings: Any) -> str:
     with pytest.raises(UserError) as caught:
         load(folder, name, **settings)
     assert "\n" not in str(caught.value)
