@@ -11,6 +11,9 @@ Not the paper's: images are held in memory whole, as centre squares of one size,
 cannot be trained yet and random sizes and colour augmentation are missing; at 64 pixels the set is
 15 GiB. The rate drops at epochs 30 and 60 of 90 (He et al. 2016). The stride is in the 3 x 3
 convolution; --config.model.stride_in=1x1 for the paper's place.
+
+Beside it: SE-ResNet-50 (Hu et al. 2018, 1709.01507) by --config.model.excitation=16, stochastic depth by
+--config.model.survival=0.5, ResNeXt-50 (Xie et al. 2017) by --config.model.name=imagenet_resnext.
 """
 
 from ml_collections import ConfigDict

@@ -154,6 +154,8 @@ def _rows(recorder: _Recorder, params: Any) -> list[LayerRow]:
         sizes = {name: leaf.size for name, leaf in _own(params, path).items() if not isinstance(leaf, dict)}
         if sizes:
             kernel = sizes.get("kernel", 0)
+            if isinstance(output, tuple):  # of what mixes a shortcut with its branch
+                output = output[0]
             plane = read if kind == "ConvTranspose" else output  # its kernel is spread from every input
             positions = plane.size // plane.shape[-1]
             total = sum(sizes.values())

@@ -19,7 +19,7 @@ LAYERS = (
     ("data.sources", "data.tfds_source", "data.batches", "data.augment"),
     ("models.convolution", "models.norm"),
     ("models.blocks",),
-    ("models.shortcuts",),
+    ("models.shortcuts", "models.excitation"),
     ("models.units", "models.trunk", "models.classifiers"),
     (
         "models.mlp",
