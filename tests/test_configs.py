@@ -22,6 +22,7 @@ OTHER = {
     "cifar10_resnet.py": ("56", 853_018),
     "cifar10_speed.py": ("94", 6_573_130 + 9 * 9 * 64),
     "denoising_mnist.py": ("none", 2_797_010),
+    "densenet.py": ("40-12", 1_019_722),
     "digits.py": ("8", 30_218),
     "dsn.py": ("released", 966_986),
     "googlenet.py": ("cifar", 7_078_718),
@@ -31,14 +32,17 @@ OTHER = {
     "layerwise_cifar.py": ("3", 3_112_842),
     "mnist_resnet.py": ("14", 172_218),
     "mnist_resnet18.py": ("rmsprop", 11_175_370),
+    "resnext.py": ("16x64d", 68_155_210),
     "shattered.py": ("residual_norm", 1_954_410),
     "stochastic_depth.py": ("56", 853_018),
     "supervision.py": ("digits,8", 30_218),
+    "wide_resnet.py": ("16-8", 10_961_370),
 }
 # The argument is not the depth.
 NAMED = (
-    "cifar10_speed.py", "denoising_mnist.py", "dsn.py", "googlenet.py", "layerwise_cifar.py",
-    "mnist_resnet18.py", "shattered.py", "supervision.py",
+    "cifar10_speed.py", "denoising_mnist.py", "densenet.py", "dsn.py", "googlenet.py",
+    "layerwise_cifar.py", "mnist_resnet18.py", "resnext.py", "shattered.py",
+    "supervision.py", "wide_resnet.py",
 )  # fmt: skip
 CONSTANT = ("mnist_resnet18.py",)  # the learning rate
 DEPTHS = [file for file in FILES if file.name not in NAMED]

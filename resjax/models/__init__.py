@@ -3,18 +3,25 @@
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
+from resjax.models.densenet import densenet
 from resjax.models.dsn import dsn
 from resjax.models.googlenet import googlenet
 from resjax.models.layerwise import layerwise_cnn
 from resjax.models.mlp import residual_mlp
 from resjax.models.resnet import cifar_resnet, imagenet_resnet
 from resjax.models.resnet9 import resnet9
+from resjax.models.resnext import cifar_resnext, imagenet_resnext
 from resjax.models.trunk import Trunk
+from resjax.models.wide_resnet import wide_resnet
 
 MODELS: Mapping[str, Callable[..., Trunk]] = MappingProxyType(
     {
         "cifar_resnet": cifar_resnet,
         "imagenet_resnet": imagenet_resnet,
+        "wide_resnet": wide_resnet,
+        "cifar_resnext": cifar_resnext,
+        "imagenet_resnext": imagenet_resnext,
+        "densenet": densenet,
         "resnet9": resnet9,
         "residual_mlp": residual_mlp,
         "googlenet": googlenet,

@@ -14,11 +14,20 @@ from resjax.models.blocks import Layers
 from resjax.models.heads import Net
 from resjax.models.units import Order
 
-CIFAR, IMAGENET = (32, 32, 3), (224, 224, 3)
+CIFAR, IMAGENET, MNIST = (32, 32, 3), (224, 224, 3), (28, 28, 1)
+BASIC: dict[str, Any] = dict(bottleneck=False, compression=1.0)  # DenseNet without -BC
 # He et al. 2015 (1512.03385), option A: 0.27M to 19.4M, the first five as fb.resnet.torch's models count.
 CIFAR_COUNTS = {20: 269_722, 32: 464_154, 44: 658_586, 56: 853_018, 110: 1_727_962, 1202: 19_421_274}
 # torchvision's resnet18 to resnet152.
 IMAGENET_COUNTS = {18: 11_689_512, 34: 21_797_672, 50: 25_557_032, 101: 44_549_160, 152: 60_192_808}
+# Zagoruyko and Komodakis 2016 (1605.07146), tables 4 and 5: 0.6M, 2.2M, 8.9M, 11.0M, 17.2M, 36.5M.
+WIDE_COUNTS = {
+    (40, 1): 563_930, (40, 2): 2_243_546, (40, 4): 8_949_210, (16, 8): 10_961_370, (22, 8): 17_158_106,
+    (28, 10): 36_479_194,
+}  # fmt: skip
+# Huang et al. 2017 (1608.06993), their README: 1.0M, 27.2M; with bottlenecks 0.8M, 15.3M.
+DENSE_COUNTS = {(40, 12): 1_019_722, (100, 24): 27_249_082}
+DENSE_BC_COUNTS = {(100, 12): 769_162, (250, 24): 15_324_406}
 ORDERS = get_args(Order)
 V2: dict[str, Any] = dict(
     block="bottleneck", order="preactivation", shortcut="B"
@@ -74,6 +83,30 @@ GOLDEN = [
     cifar(10_327_706, depth=1001, **V2),
     *(imagenet(count, depth=depth, stride_in="3x3") for depth, count in IMAGENET_COUNTS.items()),
     *(imagenet(count, depth=depth, stride_in="1x1") for depth, count in IMAGENET_COUNTS.items()),
+    # A number for each of 9 units, or for each channel that they put out.
+    cifar(269_722 + 9, depth=20, learned_scale="scalar"),
+    cifar(269_722 + 3 * (16 + 32 + 64), depth=20, learned_scale="channels"),
+    # Squeeze-and-excitation of c channels by 16: 2 c c / 16 + c / 16 + c. SE-ResNet-50 as others count it.
+    cifar(269_722 + 3 * (49 + 162 + 580), depth=20, excitation=16),
+    imagenet(28_088_024, depth=50, excitation=16),
+    *(
+        Golden("wide_resnet", 10, CIFAR, dict(depth=depth, widen=widen), count)
+        for (depth, widen), count in WIDE_COUNTS.items()
+    ),
+    Golden("wide_resnet", 10, CIFAR, dict(depth=28, widen=10, dropout=0.3), WIDE_COUNTS[28, 10]),
+    # Xie et al. 2017 (1611.05431): 34.4M, 68.1M (cut off, not rounded); torchvision's ResNeXt-50 and 101.
+    Golden("cifar_resnext", 10, CIFAR, dict(depth=29, cardinality=8, group_width=64), 34_426_698),
+    Golden("cifar_resnext", 10, CIFAR, dict(depth=29, cardinality=16, group_width=64), 68_155_210),
+    Golden("imagenet_resnext", 1000, IMAGENET, dict(depth=50), 25_028_904),
+    Golden("imagenet_resnext", 1000, IMAGENET, dict(depth=101, group_width=8), 88_791_336),
+    *(
+        Golden("densenet", 10, CIFAR, dict(depth=depth, growth=growth, **BASIC), count)
+        for (depth, growth), count in DENSE_COUNTS.items()
+    ),
+    *(
+        Golden("densenet", 10, CIFAR, dict(depth=depth, growth=growth), count)
+        for (depth, growth), count in DENSE_BC_COUNTS.items()
+    ),
     # First layer 64 * 64 + 2 * 64, nine units of 2 * (64 * 64 + 2 * 64), classifier 64 * 10 + 10.
     Golden("residual_mlp", 10, (8, 8, 1), dict(depth=20, width=64), 4_224 + 9 * 8_448 + 650),
     # BVLC's bvlc_googlenet.caffemodel, and torchvision's googlenet, both without the auxiliary heads.
@@ -182,3 +215,16 @@ def test_with_the_stride_first_the_imagenet_nets_cost_what_the_paper_s_table_say
 def test_with_the_stride_in_the_middle_they_cost_what_torchvision_says(depth: int, billions: float) -> None:
     found = multiply_adds("imagenet_resnet", 1000, IMAGENET, depth=depth, stride_in="3x3")
     assert round(found / 1e9, 3) == billions
+
+
+def test_resnext_50_costs_what_torchvision_says() -> None:
+    """The paper's table 1 prints 4.2 billion."""
+    assert round(multiply_adds("imagenet_resnext", 1000, IMAGENET, depth=50) / 1e9, 2) == 4.23
+
+
+def test_squeeze_and_excitation_costs_its_two_dense_layers() -> None:
+    plain, excited = (
+        multiply_adds("imagenet_resnet", 1000, IMAGENET, depth=50, excitation=r) for r in (0, 16)
+    )
+    units = {256: 3, 512: 4, 1024: 6, 2048: 3}
+    assert excited - plain == sum(n * 2 * width * width // 16 for width, n in units.items())
