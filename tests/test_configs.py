@@ -27,7 +27,9 @@ OTHER = {
     "dsn.py": ("released", 966_986),
     "googlenet.py": ("cifar", 7_078_718),
     "growing_cifar10.py": ("110", 1_727_962),
+    "highway.py": ("32", 151_178),
     "hints_mnist.py": ("32", 45_965),
+    "identity_start.py": ("rezero", 853_018 + 27),
     "imagenet_resnet.py": ("18", 11_689_512),
     "layerwise_cifar.py": ("3", 3_112_842),
     "mnist_resnet.py": ("14", 172_218),
@@ -40,8 +42,8 @@ OTHER = {
 }
 # The argument is not the depth.
 NAMED = (
-    "cifar10_speed.py", "denoising_mnist.py", "densenet.py", "dsn.py", "googlenet.py",
-    "layerwise_cifar.py", "mnist_resnet18.py", "resnext.py", "shattered.py",
+    "cifar10_speed.py", "denoising_mnist.py", "densenet.py", "dsn.py", "googlenet.py", "highway.py",
+    "identity_start.py", "layerwise_cifar.py", "mnist_resnet18.py", "resnext.py", "shattered.py",
     "supervision.py", "wide_resnet.py",
 )  # fmt: skip
 CONSTANT = ("mnist_resnet18.py",)  # the learning rate

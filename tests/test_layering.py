@@ -28,6 +28,8 @@ LAYERS = (
         "models.wide_resnet",
         "models.resnext",
         "models.densenet",
+        "models.highway",
+        "models.fixup",
         "models.googlenet",
         "models.dsn",
         "models.layerwise",

@@ -5,7 +5,9 @@ from types import MappingProxyType
 
 from resjax.models.densenet import densenet
 from resjax.models.dsn import dsn
+from resjax.models.fixup import fixup_resnet
 from resjax.models.googlenet import googlenet
+from resjax.models.highway import highway
 from resjax.models.layerwise import layerwise_cnn
 from resjax.models.mlp import residual_mlp
 from resjax.models.resnet import cifar_resnet, imagenet_resnet
@@ -22,6 +24,8 @@ MODELS: Mapping[str, Callable[..., Trunk]] = MappingProxyType(
         "cifar_resnext": cifar_resnext,
         "imagenet_resnext": imagenet_resnext,
         "densenet": densenet,
+        "highway": highway,
+        "fixup_resnet": fixup_resnet,
         "resnet9": resnet9,
         "residual_mlp": residual_mlp,
         "googlenet": googlenet,

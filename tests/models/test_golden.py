@@ -107,6 +107,11 @@ GOLDEN = [
         Golden("densenet", 10, CIFAR, dict(depth=depth, growth=growth), count)
         for (depth, growth), count in DENSE_BC_COUNTS.items()
     ),
+    # Srivastava et al. 2015 (1507.06228): 39K and 151K. Stem, 8 units of two convolutions, 3 x 3 pixels.
+    Golden("highway", 10, MNIST, dict(norm="none", width=16), 160 + 8 * 2 * 2_320 + 1_450),
+    Golden("highway", 10, MNIST, dict(norm="none", width=32), 320 + 8 * 2 * 9_248 + 2_890),
+    # No norms, 2 * 16 + 36 * 224 less; four shifts and a scale in each of 54 units, and two shifts more.
+    Golden("fixup_resnet", 10, CIFAR, dict(norm="none", depth=110), 1_727_962 - 8_096 + 5 * 54 + 2),
     # First layer 64 * 64 + 2 * 64, nine units of 2 * (64 * 64 + 2 * 64), classifier 64 * 10 + 10.
     Golden("residual_mlp", 10, (8, 8, 1), dict(depth=20, width=64), 4_224 + 9 * 8_448 + 650),
     # BVLC's bvlc_googlenet.caffemodel, and torchvision's googlenet, both without the auxiliary heads.
