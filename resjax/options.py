@@ -115,6 +115,8 @@ def parser() -> Parser:
     verb = add("show", verbs.show, "every layer: shape, parameters, multiply-adds", usage.SHOW, True)
     verb.add_argument("--config", required=True, metavar="FILE[:ARG]", help="a config file")
 
+    add("models", verbs.models, "families of nets: parameters, multiply-adds, source", usage.MODELS, False)
+
     verb = add("plan", verbs.plan, "memory and time on devices, before there are any", usage.PLAN, True)
     verb.add_argument("--config", required=True, metavar="FILE[:ARG]", help="a config file")
     verb.add_argument(

@@ -86,6 +86,16 @@ examples:
   resjax show --config configs/imagenet_resnet.py:50 --config.model.skip=False
 """
 
+MODELS = """\
+Lists the families of nets, each by nets that its paper prints: their settings, which are keys of
+config.model, and at the input that is told their parameters, multiply-adds of one image and source. Nothing
+is trained or downloaded. A family's keys and defaults are the arguments of its function in resjax/models/.
+
+examples:
+  resjax models
+  resjax show --config configs/cifar10_resnet.py --config.model.name=wide_resnet --config.model.depth=16
+"""
+
 PLAN = f"""\
 Compiles a config's programs of training and evaluation, for a TPU slice that need not be there or for this
 machine's own devices, and prints what each device needs: memory, operations, bytes, collectives, and the

@@ -129,6 +129,12 @@ def show(args: argparse.Namespace) -> None:
     show.show(config.load(args.config, args.overrides))
 
 
+def models(args: argparse.Namespace) -> None:
+    from resjax import roster
+
+    roster.show()
+
+
 def plan(args: argparse.Namespace) -> None:
     from resjax import config, forecast, mesh, preflight, topology
 

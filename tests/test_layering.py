@@ -71,7 +71,7 @@ LAYERS = (
     ("plan", "engines.__init__", "engines.slurm", "engines.news"),
     ("engines.ray_cluster",),
     ("attempt",),
-    ("show", "verify", "rehearsal"),
+    ("show", "roster", "verify", "rehearsal"),
     ("preflight",),
     ("forecast",),
     ("verbs",),
@@ -195,7 +195,7 @@ def test_every_file_can_be_read_in_one_sitting() -> None:
     assert {name: lines for name, lines in long.items() if lines > 250} == {}
 
 
-@pytest.mark.parametrize("verb", ["train", "table", "verify-resume"])
+@pytest.mark.parametrize("verb", ["train", "table", "verify-resume", "models"])
 def test_help_loads_no_jax(verb: str) -> None:
     argv = [sys.executable, "-X", "importtime", "-m", "resjax", verb, "--help"]
     done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=True)
