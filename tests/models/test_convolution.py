@@ -101,7 +101,7 @@ def test_a_transposed_convolution_is_that_of_linen(strides: tuple[int, int]) -> 
         assert_same(conv_transpose(6, kernel, strides), nn.ConvTranspose(6, kernel, strides), x)
 
 
-@pytest.mark.parametrize("groups", [2, 3, 6])
+@pytest.mark.parametrize("groups", [2, 6])
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_groups_of_features_are_those_of_jax(case: tuple[Any, ...], groups: int) -> None:
     height, width, kernel, strides, padding, dilation = case
