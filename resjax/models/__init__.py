@@ -6,10 +6,14 @@ from types import MappingProxyType
 from resjax.models.dsn import dsn
 from resjax.models.googlenet import googlenet
 from resjax.models.layerwise import layerwise_cnn
+from resjax.models.mixer import mixer
 from resjax.models.mlp import residual_mlp
+from resjax.models.ode import ode_net
+from resjax.models.recurrent import recurrent
 from resjax.models.resnet import cifar_resnet, imagenet_resnet
 from resjax.models.resnet9 import resnet9
 from resjax.models.trunk import Trunk
+from resjax.models.vit import vit
 
 MODELS: Mapping[str, Callable[..., Trunk]] = MappingProxyType(
     {
@@ -20,5 +24,9 @@ MODELS: Mapping[str, Callable[..., Trunk]] = MappingProxyType(
         "googlenet": googlenet,
         "dsn": dsn,
         "layerwise_cnn": layerwise_cnn,
+        "vit": vit,
+        "mixer": mixer,
+        "recurrent": recurrent,
+        "ode_net": ode_net,
     }
 )

@@ -30,7 +30,7 @@ QUANTITIES = (
     ),
 )  # fmt: skip
 LAYERS = (nn.Conv, nn.Dense)
-NORMS = (nn.BatchNorm, nn.GroupNorm, BatchNormReLU)
+NORMS = (nn.BatchNorm, nn.GroupNorm, nn.LayerNorm, BatchNormReLU)
 
 
 def measure(subject: Subject, bench: Bench, *, examples: int = 512) -> list[Point]:

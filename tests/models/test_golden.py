@@ -14,7 +14,7 @@ from resjax.models.blocks import Layers
 from resjax.models.heads import Net
 from resjax.models.units import Order
 
-CIFAR, IMAGENET = (32, 32, 3), (224, 224, 3)
+CIFAR, IMAGENET, MNIST = (32, 32, 3), (224, 224, 3), (28, 28, 1)
 # He et al. 2015 (1512.03385), option A: 0.27M to 19.4M, the first five as fb.resnet.torch's models count.
 CIFAR_COUNTS = {20: 269_722, 32: 464_154, 44: 658_586, 56: 853_018, 110: 1_727_962, 1202: 19_421_274}
 # torchvision's resnet18 to resnet152.
@@ -23,6 +23,11 @@ ORDERS = get_args(Order)
 V2: dict[str, Any] = dict(
     block="bottleneck", order="preactivation", shortcut="B"
 )  # He et al. 2016 (1603.05027)
+VIT_B16: dict[str, Any] = dict(norm="layer", blocks=12, width=768, heads=12, patch=16, pool="class")
+MIXER_S16: dict[str, Any] = dict(
+    norm="layer", blocks=8, width=512, hidden_tokens=256, hidden_channels=2048, patch=16
+)
+MIXER_B16 = MIXER_S16 | dict(blocks=12, width=768, hidden_tokens=384, hidden_channels=3072)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,6 +90,23 @@ GOLDEN = [
     Golden("dsn", 10, CIFAR, dict(norm="none"), 966_986),
     # Belilovsky et al. 2019, k = 1 and 3, counted in test_layerwise.py; the paper prints no number.
     Golden("layerwise_cnn", 10, CIFAR, dict(norm="none"), 26_592_522),
+    # Torchvision's vit_b_16; timm's vit_small_patch16_224, mixer_s16_224 and mixer_b16_224.
+    Golden("vit", 1000, IMAGENET, VIT_B16, 86_567_656),
+    Golden("vit", 1000, IMAGENET, VIT_B16 | dict(width=384, heads=6), 22_050_664),
+    Golden("mixer", 1000, IMAGENET, MIXER_S16, 18_528_264),
+    Golden("mixer", 1000, IMAGENET, MIXER_B16, 59_880_472),
+    # W of 28 x u and its bias, U and V of u x u each, classifier; LSTM and GRU have four and three of each.
+    Golden("recurrent", 10, MNIST, dict(width=64), 28 * 64 + 64 + 64 * 64 + 650),
+    Golden("recurrent", 10, MNIST, dict(width=64, delay=5), 28 * 64 + 64 + 2 * 64 * 64 + 650),
+    Golden("recurrent", 10, MNIST, dict(width=64, cell="lstm"), 4 * (28 * 64 + 64 + 64 * 64) + 650),
+    Golden("recurrent", 10, MNIST, dict(width=64, cell="gru"), 3 * (28 * 64 + 64 + 64 * 64) + 650),
+    # Chen et al. 2018, table 1: 0.60M. Their ODE-Net has 0.22M there; by their example's code, it is what
+    # the residual net is without six units of 73,984, and with a block of 64 * 65 * 9 + 64 twice and 3 norms.
+    Golden("ode_net", 10, MNIST, dict(norm="group"), 601_482),
+    *(
+        Golden("ode_net", 10, MNIST, dict(norm="group", solver=solver), 601_482 - 6 * 73_984 + 75_392)
+        for solver in ("euler", "dopri5")
+    ),
     Golden("layerwise_cnn", 10, CIFAR, dict(k=3, depth=4, width=128, downsample=(3,)), 3_112_842),
 ]
 
@@ -182,3 +204,9 @@ def test_with_the_stride_first_the_imagenet_nets_cost_what_the_paper_s_table_say
 def test_with_the_stride_in_the_middle_they_cost_what_torchvision_says(depth: int, billions: float) -> None:
     found = multiply_adds("imagenet_resnet", 1000, IMAGENET, depth=depth, stride_in="3x3")
     assert round(found / 1e9, 3) == billions
+
+
+def test_a_transformer_costs_what_torchvision_says() -> None:
+    """Its 17.56 * 10^9 count the two products of attention too."""
+    found = multiply_adds("vit", 1000, IMAGENET, **{k: v for k, v in VIT_B16.items() if k != "norm"})
+    assert round(found / 1e9, 2) == 17.56
