@@ -105,7 +105,7 @@ class Assembly:
     def _target(self, head: Config, phase: Phase, anatomy: Anatomy) -> tuple[int, ...]:
         """-> the shape of one example's target."""
         if head.target == "labels":
-            return (self.classes,)
+            return anatomy.endpoints[MAIN]
         if head.target == "input":
             return anatomy.endpoints[phase.after] if phase.after else self.image_shape
         if self.teacher is None:
@@ -166,7 +166,7 @@ class Assembly:
             name=phase.name,
             task=Task(
                 net,
-                self._objective(net),
+                self._objective(net, anatomy),
                 self._optimizer(net, rate),
                 trained,
                 self.loop.ema_decay,
@@ -193,10 +193,11 @@ class Assembly:
         with section("optim"):
             return optim.make_optimizer(rate, rates, **self.config.optim.to_dict())
 
-    def _objective(self, net: Net) -> Objective:
-        terms = {MAIN: Term(self.loop.loss)}
+    def _objective(self, net: Net, anatomy: Anatomy) -> Objective:
+        pixels = self.classes if len(anatomy.endpoints[MAIN]) > 1 else 0
+        terms = {MAIN: Term(self.loop.loss, pixel_classes=pixels)}
         for head, _ in net.heads:
-            settings = (head.loss, head.target_name, head.gamma, head.penalty, head.temperature)
+            settings = (head.loss, head.target_name, head.gamma, head.penalty, head.temperature, pixels)
             terms[head.name] = Term(*settings)
         return Objective(terms, self.loop.label_smoothing)
 

@@ -42,7 +42,7 @@ class Images(struct.PyTreeNode):
     """A split that lives on the device whole."""
 
     images: UInt8[Array, "n h w c"]
-    labels: Int[Array, " n"]
+    labels: Int[Array, "n *hw"]
     pipeline: Pipeline
     teacher: Teacher | None = None
 

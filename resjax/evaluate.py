@@ -36,7 +36,7 @@ class Evaluator:
     def attend(self, task: Task, splits: Mapping[str, DeviceData]) -> None:
         """From now on, this is what is evaluated, on these splits."""
         self._task, self._splits, self._step = task, splits, EvalProgram(task, self._mesh)
-        self.marker = f"{self.often}/{task.metric_names[0]}"
+        self.marker = f"{self.often}/{next(iter(task.metric_shapes))}"
 
     def __call__(self, variables: Variables, *, both: bool, poll: Callable[[], None]) -> dict[str, float]:
         """-> metrics by `split/name`; `poll` is called between batches and may raise."""
@@ -58,7 +58,7 @@ def measure(
     """-> means over every example of a split, each counted once, on any number of devices."""
     batch_size = min(batch_size, len(data.labels))
     batch_size += -batch_size % meshes.size(program.mesh)  # what is added is masked
-    sums = metric.zeros(task.metric_names)
+    sums = metric.zeros(task.metric_shapes)
     for index, mask in zip(*eval_batches(len(data.labels), batch_size), strict=True):
         sums = program(variables, sums, index, mask, data)
         jax.block_until_ready(sums)  # one batch in flight at most, so that a stop takes effect at once

@@ -19,6 +19,7 @@ from resjax.device import Images, Teacher
 from resjax.errors import UserError
 from resjax.loop import Loop, Watch
 from resjax.models.heads import Net
+from resjax.models.trunk import MAIN
 from resjax.phases import Origin, Stage, trunk_of
 from resjax.step import TrainState
 from resjax.trained import Trained
@@ -98,6 +99,7 @@ def build(config: Config, load: Callable[..., Dataset] = sources.load, mesh: Mes
     if teacher is not None:
         found, assembly = _teach(config, teacher, assembly)
     stages = assembly.stages()
+    _check_labels(config, dataset, assembly, pipeline.augments)
     _check_trained(config, stages, start, assembly)
     eval_steps = max(1, round(loop.eval_every * per_epoch))
     watches = _watches(config, stages)
@@ -121,6 +123,25 @@ def preview(config: Config) -> tuple[Net, Anatomy, tuple[Stage, ...]]:
     whole = Loop(**{**config.train.to_dict(), "after": ""})
     net, anatomy = assembly.net("", last_phase(whole), config.model, config.heads)
     return net, anatomy, assembly.stages()
+
+
+def _check_labels(config: Config, dataset: Dataset, assembly: Assembly, augments: bool) -> None:
+    """What the net labels must be what the data have labels of: an image, or each of its pixels."""
+    _, anatomy = assembly.dissect(config.model)
+    *given, _ = anatomy.endpoints[MAIN]
+    labels = list(dataset.train.labels.shape[1:])
+    if given != labels:
+        what = {False: "an image", True: "each pixel"}
+        raise UserError(
+            f"config.model.name is '{config.model.name}', which labels {what[bool(given)]}, but"
+            f" {dataset.name} has labels of {what[bool(labels)]}; use unet or fcn where pixels are labelled,"
+            " and only there"
+        )
+    if labels and (augments or config.train.eval_mirrored):
+        raise UserError(
+            "config.input.pad, config.input.flip and config.train.eval_mirrored move an image, and not the"
+            f" labels of its pixels, which {dataset.name} has; they must be 0 and False"
+        )
 
 
 def _watches(config: Config, stages: tuple[Stage, ...]) -> tuple[Watch, ...]:

@@ -88,7 +88,7 @@ class Rehearsal:
         task, state = self.job.last.task_at(0), self._state
         batch = min(self.job.loop.eval_batch_size, len(self._evaluated))
         batch += -batch % meshes.size(self.job.mesh)
-        sums = jax.tree.map(self._everywhere, metric.zeros(task.metric_names))
+        sums = jax.tree.map(self._everywhere, metric.zeros(task.metric_shapes))
         rest = (sums, np.zeros(batch, np.int32), np.ones(batch, bool), self._evaluated_data)
         beside = self._bytes((state, self._training_data)) - self._bytes(state.variables)
         return self._need("eval", EvalProgram(task, self.job.mesh), (state.variables, *rest), batch, beside)

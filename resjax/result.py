@@ -62,7 +62,7 @@ def newest(job: Job, stage: Stage, log: MetricsLog, clock: Clock) -> str:
     found: dict[str, float] = {}
     for row in log.rows[-3:]:
         found |= row
-    output = stage.task.metric_names[0].removesuffix("loss")
+    output = next(iter(stage.task.metric_shapes)).removesuffix("loss")
     parts = [
         f"{label} {found[name]:{form}}"
         for label, name, form in (

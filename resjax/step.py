@@ -67,8 +67,8 @@ class Task:
         return dataclasses.replace(self, net=self.net.without(heads))
 
     @property
-    def metric_names(self) -> list[str]:
-        return metric.metric_names(self.net.output_names, self.objective.terms)
+    def metric_shapes(self) -> dict[str, tuple[int, ...]]:
+        return metric.shapes(self.net.output_names, self.objective.terms)
 
 
 def init_state(task: Task, variables: Variables) -> TrainState:
@@ -82,7 +82,7 @@ def init_state(task: Task, variables: Variables) -> TrainState:
         collections=collections,
         opt_state=task.optimizer.init(split(params, task.trained)[0]),
         ema=jax.tree.map(jnp.copy, average),
-        metrics=metric.zeros(task.metric_names),
+        metrics=metric.zeros(task.metric_shapes),
         diverged_at=jnp.full((), -1, jnp.int32),
     )
 

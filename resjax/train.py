@@ -210,7 +210,7 @@ class _Run:
         means = {f"train/{name}": value for name, value in metric.values(self.state.metrics).items()}
         rate = float(jnp.asarray(self.stage.schedule(self.done - 1)))
         self._write({**means, "learning_rate": rate})
-        zeros = jax.device_put(metric.zeros(self.state.metrics), meshes.whole(self.job.mesh))
+        zeros = jax.device_put(jax.tree.map(jnp.zeros_like, self.state.metrics), meshes.whole(self.job.mesh))
         self.state = self.state.replace(metrics=zeros)
 
     def _probe(self) -> None:

@@ -19,6 +19,7 @@ FILES = sorted(FOLDER.glob("*.py"))
 # Another argument for each, and the parameters of the net with the heads of the last phase, but for a
 # teacher's: a file that is not named here fails.
 OTHER = {
+    "canvas.py": ("fcn", 269_787 - 288 + 32 * 9 * 64 + 2 * 64 + 64 * 11 + 11),
     "cifar10_resnet.py": ("56", 853_018),
     "cifar10_speed.py": ("94", 6_573_130 + 9 * 9 * 64),
     "denoising_mnist.py": ("none", 2_797_010),
@@ -29,16 +30,21 @@ OTHER = {
     "hints_mnist.py": ("32", 45_965),
     "imagenet_resnet.py": ("18", 11_689_512),
     "layerwise_cifar.py": ("3", 3_112_842),
+    "mixer.py": ("cifar10", 1_330_314),
+    "mnist_ode.py": ("euler", 232_970),
+    "mnist_recurrent.py": ("pixels", 17_930),
     "mnist_resnet.py": ("14", 172_218),
     "mnist_resnet18.py": ("rmsprop", 11_175_370),
     "shattered.py": ("residual_norm", 1_954_410),
     "stochastic_depth.py": ("56", 853_018),
     "supervision.py": ("digits,8", 30_218),
+    "vit.py": ("cifar10", 2_693_194),
 }
 # The argument is not the depth.
 NAMED = (
-    "cifar10_speed.py", "denoising_mnist.py", "dsn.py", "googlenet.py", "layerwise_cifar.py",
-    "mnist_resnet18.py", "shattered.py", "supervision.py",
+    "canvas.py", "cifar10_speed.py", "denoising_mnist.py", "dsn.py", "googlenet.py", "layerwise_cifar.py",
+    "mixer.py", "mnist_ode.py", "mnist_recurrent.py", "mnist_resnet18.py", "shattered.py", "supervision.py",
+    "vit.py",
 )  # fmt: skip
 CONSTANT = ("mnist_resnet18.py",)  # the learning rate
 DEPTHS = [file for file in FILES if file.name not in NAMED]

@@ -3,6 +3,7 @@
 digits        scikit-learn's bundled handwritten digits, 1,797 images of 8 x 8
 tfds:NAME     a prepared tensorflow-datasets directory of array_record files, read without TensorFlow
 npz:PREFIX    a person's own arrays: PREFIX-train.npz and PREFIX-test.npz with `image` and `label`
+canvas:NAME   digits, or mnist, several on an image whose every pixel is labelled
 """
 
 import dataclasses
@@ -16,11 +17,12 @@ from typing import Any
 import numpy as np
 
 from resjax import checks
-from resjax.data import tfds_source
+from resjax.data import canvas, tfds_source
 from resjax.data.split import Labels, Split
 from resjax.errors import UserError
 
 DIGITS_TEST = 360  # a fifth of the 1,797
+CANVASES = {"digits": (32, (2000, 500)), "mnist": (64, (10_000, 2000))}  # side, numbers of train and test
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,7 +55,7 @@ def load(
     """Loads a data set and holds `holdout` examples out of train by a rule that `holdout_seed` fixes.
 
     Args:
-      name: `digits`, `tfds:NAME` or `npz:PREFIX`.
+      name: `digits`, `tfds:NAME`, `npz:PREFIX` or `canvas:NAME`.
       directory: where tfds keeps its data sets; "" is TFDS_DATA_DIR or ~/tensorflow_datasets.
       image_size: for tfds sets whose images differ in size: the shorter side is resized to this and the
         square in the middle kept; 0: images as stored.
@@ -110,8 +112,10 @@ def zeros(examples: int, shape: tuple[int, int, int]) -> Split:
 
 def _parse(name: str, image_size: int) -> tuple[str, str]:
     kind, _, rest = name.partition(":")
-    if kind not in ("digits", "tfds", "npz") or (kind == "digits") == bool(rest):
-        raise ValueError(f"name is {name!r}; it must be 'digits', 'tfds:NAME' or 'npz:PREFIX'")
+    if kind not in ("digits", "tfds", "npz", "canvas") or (kind == "digits") == bool(rest):
+        raise ValueError(f"name is {name!r}; it must be 'digits', 'tfds:NAME', 'npz:PREFIX' or 'canvas:NAME'")
+    if kind == "canvas" and rest not in CANVASES:
+        raise ValueError(f"name is {name!r}; canvases are of {' or '.join(CANVASES)}")
     if image_size < 0 or (image_size and kind != "tfds"):
         raise ValueError(f"image_size is {image_size}; it must be at least 0, and 0 but for tfds:NAME")
     return kind, rest
@@ -124,6 +128,8 @@ def _read(kind: str, rest: str, directory: str, image_size: int) -> tuple[Split,
     elif kind == "npz":
         train, test = (_npz(Path(f"{rest}-{split}.npz")) for split in ("train", "test"))
         classes = _count_classes(train.labels, f"{rest}-train.npz")
+    elif kind == "canvas":
+        train, test, classes = *_canvases(rest, directory), canvas.CLASSES
     else:
         train, test, classes = tfds_source.read(rest, directory, image_size)
     for split_name, split in (("train", train), ("test", test)):
@@ -145,6 +151,18 @@ def _digits() -> tuple[Split, Split]:
     everything = Split(images, np.asarray(bunch.target).astype(np.int64))
     order = np.random.default_rng(0).permutation(len(everything))
     return everything.take(order[:-DIGITS_TEST]), everything.take(order[-DIGITS_TEST:])
+
+
+def _canvases(name: str, directory: str) -> tuple[Split, Split]:
+    side, sizes = CANVASES[name]
+    digits = _digits() if name == "digits" else tfds_source.read(name, directory, 0)[:2]
+    train, test = (canvas.compose(digits[i], sizes[i], side, i) for i in (0, 1))
+    return train, test
+
+
+def labels_pixels(name: str) -> bool:
+    """-> whether labels are of pixels."""
+    return name.startswith("canvas:")
 
 
 def _npz(path: Path) -> Split:

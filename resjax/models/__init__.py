@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from resjax.models.dsn import dsn
+from resjax.models.fcn import fcn
 from resjax.models.googlenet import googlenet
 from resjax.models.layerwise import layerwise_cnn
 from resjax.models.mixer import mixer
@@ -13,6 +14,7 @@ from resjax.models.recurrent import recurrent
 from resjax.models.resnet import cifar_resnet, imagenet_resnet
 from resjax.models.resnet9 import resnet9
 from resjax.models.trunk import Trunk
+from resjax.models.unet import unet
 from resjax.models.vit import vit
 
 MODELS: Mapping[str, Callable[..., Trunk]] = MappingProxyType(
@@ -28,5 +30,7 @@ MODELS: Mapping[str, Callable[..., Trunk]] = MappingProxyType(
         "mixer": mixer,
         "recurrent": recurrent,
         "ode_net": ode_net,
+        "unet": unet,
+        "fcn": fcn,
     }
 )

@@ -188,8 +188,8 @@ def ode_net(
     checks.positive(tolerance=tolerance)
     if solver != "units" and layers.norm == "batch":
         raise ValueError(
-            f"solver is '{solver}', which applies one block again and again, but config.model.norm is 'batch',"
-            " whose statistics are of one application; set norm to 'group', 'layer' or 'none'"
+            f"solver is '{solver}', which applies one block again and again, but config.model.norm is"
+            " 'batch', whose statistics are of one application; set norm to 'group', 'layer' or 'none'"
         )
     if solver == "dopri5":
         _check_equation(skip)

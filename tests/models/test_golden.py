@@ -107,6 +107,9 @@ GOLDEN = [
         Golden("ode_net", 10, MNIST, dict(norm="group", solver=solver), 601_482 - 6 * 73_984 + 75_392)
         for solver in ("euler", "dopri5")
     ),
+    # Ronneberger et al. 2015, figure 1, counted layer by layer: the paper prints no number.
+    Golden("unet", 2, (64, 64, 1), dict(norm="none", scales=4, width=64), 31_030_658),
+    Golden("fcn", 10, CIFAR, dict(depth=20), CIFAR_COUNTS[20]),
     Golden("layerwise_cnn", 10, CIFAR, dict(k=3, depth=4, width=128, downsample=(3,)), 3_112_842),
 ]
 
