@@ -5,7 +5,7 @@
     resjax train --config configs/canvas.py --workdir runs/mnist --config.data.name=canvas:mnist
 
 2,000 canvases of 32 x 32 pixels to train, 500 of other digits to test; 11 classes, the background among them.
-The U-Net is Ronneberger et al.'s (1505.04597) with three scales, 16 wide, and batch norm. The other one is the
+The U-Net is Ronneberger et al.'s (1505.04597) with three scales, 16 wide, and batch norm; the other one the
 ResNet-20 of the CIFAR family whose last plane is classified place by place and enlarged (Long et al. 2015,
 1411.4038), with the auxiliary head of Zhao et al. 2017 (1612.01105) at mid-depth, of weight 0.4.
 

@@ -1,7 +1,7 @@
 """Fully convolutional nets: a residual net's last plane classified place by place, then enlarged.
 
-Long et al. 2015 (1411.4038), section 3, their coarsest form (FCN-32s), on a residual net, whose plane is coarser
-than the image by a factor of 4; the interpolation is bilinear, and not learned.
+Long et al. 2015 (1411.4038), section 3, their coarsest form (FCN-32s), on a residual net, whose plane is
+coarser than the image by a factor of 4; the interpolation is bilinear, and not learned.
 """
 
 from typing import Any

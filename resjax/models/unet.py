@@ -1,7 +1,7 @@
 """U-Nets: a way down that halves the plane again and again, a way up that doubles it, long skips between.
 
-Ronneberger et al. 2015 (1505.04597), section 2 and figure 1. Convolutions are padded here, so that every pixel
-of the image is labelled; theirs are not, and lose the border.
+Ronneberger et al. 2015 (1505.04597), section 2 and figure 1. Convolutions are padded here, so that every
+pixel of the image is labelled; theirs are not, and lose the border.
 """
 
 from functools import partial
