@@ -19,9 +19,9 @@ Not in the paper, and taken from the Caffe model zoo's bvlc_googlenet: batches o
 decay 2e-4, 250 epochs. Chosen: He et al.'s initial values (fan-in), for Caffe's Xavier with biases of 0.2 is
 not among the choices here; constants of mean and spread where the paper subtracts a mean.
 
-Not possible yet: images are held in memory whole, as centre squares of one size, so 224 pixels (180 GiB)
-cannot be trained, crops of random size and shape and distorted colours are missing, and one synchronous
-device stands for the paper's asynchronous many. 80 pixels leave inception4a the 5 x 5 that the heads read.
+Not possible yet: images are decoded once, to centre squares of one size (187 GiB at 224 pixels), so that
+crops of random size and shape and distorted colours are missing, and one synchronous run stands for the
+paper's asynchronous many. 80 pixels leave inception4a the 5 x 5 that the heads read.
 
 `cifar`, no paper's: the same modules behind one 3 x 3 convolution, 8 x 8 pixels at both heads, batch norms
 in the net and in the heads (Szegedy et al. 2015, 1512.00567, find that the latter help). Its recipe was

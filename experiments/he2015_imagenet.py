@@ -1,11 +1,11 @@
 """Plain and residual nets on ImageNet: He et al. 2015 (1512.03385), tables 2 and 3.
 
     python -m resjax table experiments/he2015_imagenet.py        224 pixels, as the paper
-    python -m resjax table experiments/he2015_imagenet.py:64     64 pixels, which fit into memory
+    python -m resjax table experiments/he2015_imagenet.py:64     64 pixels
 
-For those who have the data, prepared as tfds:imagenet2012, and days: one seed. Images are held in memory
-whole, so that resjax refuses 224 pixels (180 GiB) and says so, until it can read them as it goes; 64 pixels
-are 15 GiB. What else differs from the paper, configs/imagenet_resnet.py says.
+For those who have the data, prepared as tfds:imagenet2012, and days: one seed. Images are decoded once, to
+187 GiB of the cache's disk, or 15 GiB at 64 pixels, and read from there. What else differs from the paper,
+configs/imagenet_resnet.py says.
 
 The paper prints ten-crop errors, here there is one centre crop. Where single-crop numbers of the same nets
 are known they stand instead: of 50 layers and more the released models of the paper's authors, of 18 and 34

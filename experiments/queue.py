@@ -42,6 +42,8 @@ ORDER = (
     "stochastic_depth",
     "he2016_table3:cifar100",
     "stochastic_depth:cifar100",
+    "families",
+    "families:published",
     "he2015_table6:1202",
     "he2015_imagenet",
 )

@@ -9,7 +9,7 @@ Where things are, in the order in which a run meets them:
     models/     blocks, nets and their plain twins, forms of heads, the net that carries them
     losses      per-example losses; weights: of each output over training; metrics: masked sums
     optim       optimizers, schedules, the mask of weight decay
-    step        one training step and one evaluation step, pure functions
+    step        one training step and one evaluation step, pure functions; accumulate: a batch in parts
     mesh        what of a run each of many devices holds
     train       the main job: config and folder in, result out
     evaluate    a finished run's accuracy on any split

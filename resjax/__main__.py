@@ -1,5 +1,6 @@
 """The command line: what each process says and ends with. What it can do is in `options` and `verbs`."""
 
+import argparse
 import contextlib
 import logging
 import os
@@ -29,13 +30,7 @@ def command() -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command; -> its exit code: 0 done, 2 bad input, 3 diverged, 75 stopped and resumable."""
-    parser = options.parser()
-    args, rest = parser.parse_known_args(argv)
-    stray = [part for part in rest if not (args.takes_overrides and OVERRIDE.match(part))]
-    if stray:
-        keys = "; a config's keys look like --config.model.depth=56" if args.takes_overrides else ""
-        parser.error(f"'{stray[0]}' is not an option of resjax {args.verb}{keys}")
-    args.overrides = rest
+    args = parse(argv)
     warnings.showwarning = lambda message, *_: print(f"resjax: warning: {message}", file=sys.stderr)
     try:
         backend.configure()
@@ -52,6 +47,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return _fail("stopped", 130)
     return 0
+
+
+def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """-> what a command line says, a config's overrides as `overrides`; leaves with 2 where it is bad."""
+    parser = options.parser()
+    args, rest = parser.parse_known_args(argv)
+    stray = [part for part in rest if not (args.takes_overrides and OVERRIDE.match(part))]
+    if stray:
+        keys = "; a config's keys look like --config.model.depth=56" if args.takes_overrides else ""
+        parser.error(f"'{stray[0]}' is not an option of resjax {args.verb}{keys}")
+    args.overrides = rest
+    return args
 
 
 @contextlib.contextmanager

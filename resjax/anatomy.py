@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from jaxtyping import Array
 
 from resjax.models.heads import Net, parameters_of
+from resjax.models.tokens import Attention
 from resjax.models.trunk import Trunk
 
 
@@ -31,7 +32,9 @@ class Shapes:
 
 @dataclasses.dataclass(frozen=True)
 class LayerRow:
-    """One module with parameters of its own; shapes without the batch axis, multiply-adds of one image.
+    """One module with parameters or products of its own.
+
+    Shapes are without the batch axis, multiply-adds those of one image.
 
     Attributes:
       part: the part of the trunk, or the head, that it belongs to.
@@ -87,7 +90,8 @@ class _Recorder:
     """Sees every call of a module while a net is traced."""
 
     def __init__(self) -> None:
-        self.calls: dict[tuple[str, ...], tuple[str, str, Any, Any]] = {}  # path: (part, kind, input, output)
+        # path: (part, kind, input, output, multiply-adds beside those of its kernel)
+        self.calls: dict[tuple[str, ...], tuple[str, str, Any, Any, int]] = {}
         self.parts: dict[str, list[str]] = {}
         self.part = ""
 
@@ -98,7 +102,9 @@ class _Recorder:
         found = call(*args, **kwargs)
         path = context.module.path
         if context.method_name == "__call__" and path:
-            self.calls[path] = (self.part, type(context.module).__name__, args[0] if args else None, found)
+            kind, read = type(context.module).__name__, args[0] if args else None
+            products = context.module.products(read) if isinstance(context.module, Attention) else 0
+            self.calls[path] = (self.part, kind, read, found, products)
             if path[0] == "trunk" and len(path) == 2 and self.part:
                 self.parts[self.part].append(path[1])
         return found
@@ -108,7 +114,8 @@ def dissect(trunk: Trunk, image: tuple[int, int, int]) -> Anatomy:
     """Traces a trunk on one image of shape (h, w, c).
 
     Multiply-adds are those of convolutions and dense layers, as papers count them: each weight of the
-    kernel once for every output position. Norms, activations and additions are left out.
+    kernel once for every output position; and those of attention's two products. Norms, activations and
+    additions are left out.
     """
     recorder, images = _Recorder(), jax.ShapeDtypeStruct((1, *image), jnp.float32)
 
@@ -150,14 +157,17 @@ def summarize(net: Net, image: tuple[int, int, int]) -> Anatomy:
 
 def _rows(recorder: _Recorder, params: Any) -> list[LayerRow]:
     rows = []
-    for path, (part, kind, read, output) in recorder.calls.items():
+    for path, (part, kind, read, output, products) in recorder.calls.items():
         sizes = {name: leaf.size for name, leaf in _own(params, path).items() if not isinstance(leaf, dict)}
-        if sizes:
+        if sizes or products:
             kernel = sizes.get("kernel", 0)
+            if isinstance(output, tuple):  # of what mixes a shortcut with its branch
+                output = output[0]
             plane = read if kind == "ConvTranspose" else output  # its kernel is spread from every input
             positions = plane.size // plane.shape[-1]
             total = sum(sizes.values())
-            rows.append(LayerRow("/".join(path), part, kind, output.shape[1:], total, positions * kernel))
+            amount = positions * kernel + products
+            rows.append(LayerRow("/".join(path), part, kind, output.shape[1:], total, amount))
     return rows
 
 

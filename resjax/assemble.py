@@ -58,7 +58,7 @@ class Assembly:
       teacher_cost: multiply-adds of one image's way through it.
       image_shape: (h, w, c) of what a net reads of an image.
       examples: in the training split.
-      augments: an image gives other inputs at other times.
+      varied: an image gives other inputs at other times, or comes to the device anew each time.
     """
 
     config: Config
@@ -66,7 +66,7 @@ class Assembly:
     image_shape: tuple[int, int, int]
     classes: int
     examples: int
-    augments: bool
+    varied: bool
     teacher: Mapping[str, tuple[int, ...]] | None = None
     teacher_cost: int = 0
     _anatomies: dict[Trunk, Anatomy] = dataclasses.field(default_factory=dict)
@@ -105,7 +105,7 @@ class Assembly:
     def _target(self, head: Config, phase: Phase, anatomy: Anatomy) -> tuple[int, ...]:
         """-> the shape of one example's target."""
         if head.target == "labels":
-            return (self.classes,)
+            return anatomy.endpoints[MAIN]
         if head.target == "input":
             return anatomy.endpoints[phase.after] if phase.after else self.image_shape
         if self.teacher is None:
@@ -140,46 +140,44 @@ class Assembly:
         schedule: Config,
         former: Sequence[Stage],
     ) -> Stage:
-        before = former[-1] if former else None
+        before, loop = former[-1] if former else None, self.loop
         net, anatomy = self.net(prefix, phase, model, heads)
         with section(f"{prefix}model"):
-            net.trunk.layers.check_batch(self.loop.batch_size)
+            net.trunk.layers.check_batch(loop.batch_size, loop.accumulate)
         with section(prefix.rstrip(".") or "train"):
             trained = trained_modules(phase, anatomy)
             check_taught(phase, net)
         with section("train"):
-            if self.loop.remat != "none" and not net.trunk.recomputable():
+            if loop.remat != "none" and not net.trunk.recomputable():
                 raise ValueError(
-                    f"remat is '{self.loop.remat}', but this model has no units to compute anew; use 'none'"
+                    f"remat is '{loop.remat}', but this model has no units to compute anew; use 'none'"
                 )
-        net = net.clone(scanned=self._scanned(net, phase), remat=self.loop.remat)
-        steps_per_epoch = self.examples / self.loop.batch_size
+        net = net.clone(scanned=self._scanned(net, phase), remat=loop.remat)
+        steps_per_epoch = self.examples / loop.batch_size
         with section(f"{prefix}schedule"):
             rate, steps = optim.make_schedule(steps_per_epoch, **schedule.to_dict())
         _check_discards(prefix, net, steps)
-        varied = self.augments or self.loop.eval_mirrored
+        objective, optimizer = self._objective(net, anatomy), self._optimizer(net, rate)
+        varied = self.varied or loop.eval_mirrored
         keep = is_kept(net, anatomy.shapes, self.examples, varied=varied)
-        seen = self.examples if keep else steps * self.loop.batch_size
+        seen = self.examples if keep else steps * loop.batch_size
         frozen = cost.frozen(net, anatomy, _kept_by(before, net) if keep else "")
         learning = cost.trained(net, anatomy, steps, self.teacher_cost)
         return Stage(
             name=phase.name,
             task=Task(
-                net,
-                self._objective(net),
-                self._optimizer(net, rate),
-                trained,
-                self.loop.ema_decay,
-                self.loop.eval_mirrored,
+                *(net, objective, optimizer, trained, loop.ema_decay, loop.eval_mirrored),
+                parts=loop.accumulate,
+                deterministic=loop.deterministic,
             ),
             schedule=rate,
             start=before.end if before else 0,
             steps=steps,
             epochs=steps / steps_per_epoch,
-            normalize_weights=self.loop.normalize_weights,
+            normalize_weights=loop.normalize_weights,
             shapes=anatomy.shapes,
             keeps_features=keep,
-            multiply_adds=self.loop.batch_size * learning + seen * frozen,
+            multiply_adds=loop.batch_size * learning + seen * frozen,
         )
 
     def _scanned(self, net: Net, phase: Phase) -> tuple[Chain, ...]:
@@ -193,10 +191,11 @@ class Assembly:
         with section("optim"):
             return optim.make_optimizer(rate, rates, **self.config.optim.to_dict())
 
-    def _objective(self, net: Net) -> Objective:
-        terms = {MAIN: Term(self.loop.loss)}
+    def _objective(self, net: Net, anatomy: Anatomy) -> Objective:
+        pixels = self.classes if len(anatomy.endpoints[MAIN]) > 1 else 0
+        terms = {MAIN: Term(self.loop.loss, pixel_classes=pixels)}
         for head, _ in net.heads:
-            settings = (head.loss, head.target_name, head.gamma, head.penalty, head.temperature)
+            settings = (head.loss, head.target_name, head.gamma, head.penalty, head.temperature, pixels)
             terms[head.name] = Term(*settings)
         return Objective(terms, self.loop.label_smoothing)
 
@@ -226,7 +225,7 @@ def check(config: Config) -> None:
     with section("train"):
         loop = Loop(**config.train.to_dict())
     with section("model"):
-        build_trunk(2, **config.model.to_dict()).layers.check_batch(loop.batch_size)
+        build_trunk(2, **config.model.to_dict()).layers.check_batch(loop.batch_size, loop.accumulate)
     with section("optim"):
         optim.make_optimizer(optax.constant_schedule(1.0), **config.optim.to_dict())
     _check_parts("", config)

@@ -14,6 +14,10 @@ On machines that have no accelerator, settings that make convolutional nets trai
   of every step, and each page of them is faulted in anew.
 
 The same variable turns off the gradients that models/convolution.py writes for the CPU.
+
+On a GPU, and only where `config.train.deterministic` asks for it, XLA's own switch that "guarantees run-to-
+run determinism": kernels whose sums come in no certain order are left out, and kernels are not chosen by
+timing them as a program is compiled (openxla.org/xla/determinism). On CPUs and TPUs there is none to switch.
 """
 
 import contextlib
@@ -31,6 +35,11 @@ from pathlib import Path
 
 KERNELS = "LIBRARY_FUSION_TYPE_ELTWISE,LIBRARY_FUSION_TYPE_REDUCE"
 YNN = {"xla_cpu_experimental_ynn_fusion_type": KERNELS}
+DETERMINISTIC = {"xla_gpu_deterministic_ops": True}
+Options = dict[str, str] | dict[str, bool]
+# What it means where a jaxlib does not take the one or the other.
+WITHOUT_YNN = "convolutional nets train slower on the CPU"
+WITHOUT_DETERMINISTIC = "a run on a GPU may not repeat to the same bits, as config.train.deterministic asks"
 M_TRIM_THRESHOLD, M_MMAP_MAX, M_ARENA_MAX = -1, -4, -8  # glibc's malloc.h
 _TARGET = contextvars.ContextVar("target", default="")
 ACCELERATORS = ("/dev/nvidia0", "/dev/kfd", "/dev/accel0", "/dev/vfio/0")  # NVIDIA, AMD, TPU, TPU
@@ -105,14 +114,20 @@ def _cpu_only() -> bool:
     return platforms == "cpu" or not (platforms or any(map(os.path.exists, ACCELERATORS)))
 
 
-def compiler_options() -> dict[str, str] | None:
-    """-> those of the programs that take a run's time; None: the compiler's own."""
+def compiler_options(deterministic: bool = False) -> Options | None:
+    """-> those of the programs that take a run's time; None: the compiler's own.
+
+    Args:
+      deterministic: the programs of a run give the same bits whenever they are run on one machine.
+    """
+    if deterministic and platform_of_programs() == "gpu":
+        return DETERMINISTIC if _accepts(tuple(DETERMINISTIC.items()), WITHOUT_DETERMINISTIC) else None
     chosen = "ynn" in os.environ.get("XLA_FLAGS", "")  # by the user
-    return YNN if favours_cpu() and not chosen and _accepts(tuple(YNN.items())) else None
+    return YNN if favours_cpu() and not chosen and _accepts(tuple(YNN.items()), WITHOUT_YNN) else None
 
 
 @functools.cache
-def _accepts(options: tuple[tuple[str, str], ...]) -> bool:
+def _accepts(options: tuple[tuple[str, str | bool], ...], without: str) -> bool:
     """-> whether this jaxlib takes the options; where it does not, the user is told, once."""
     import jax
 
@@ -122,7 +137,7 @@ def _accepts(options: tuple[tuple[str, str], ...]) -> bool:
         reason = str(error).splitlines()[0]
         warnings.warn(
             f"jaxlib {metadata.version('jaxlib')} does not take {options[0][0]} ({reason}), so that"
-            " convolutional nets train slower on the CPU",
+            f" {without}",
             stacklevel=3,
         )
         return False

@@ -11,8 +11,10 @@ from typing import Any
 from resjax import config as configs
 from resjax import pyfile
 from resjax.config import Config
+from resjax.data import sources
 from resjax.errors import UserError, did_you_mean
-from resjax.metrics import metric_names
+from resjax.losses import Term
+from resjax.metrics import shapes
 from resjax.models.trunk import MAIN
 from resjax.rows import Row, Table
 
@@ -88,7 +90,9 @@ def _load(table: Table, row: Row, file: Path) -> tuple[Config, str, str, list[st
 
 def _check_metric(metric: str, config: Config) -> None:
     splits = ("train", "test", "validation") if config.data.holdout else ("train", "test")
-    names = metric_names([MAIN, *(head.name for head in config.heads)])
+    outputs = [MAIN, *(head.name for head in config.heads)]
+    term = Term(pixel_classes=int(sources.labels_pixels(config.data.name)))
+    names = shapes(outputs, dict.fromkeys(outputs, term))
     known = [f"{split}/{name}" for split in splits for name in names]
     if metric not in known:
         raise UserError(f"a table's metric is '{metric}'{did_you_mean(metric, known)}")

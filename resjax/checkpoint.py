@@ -2,10 +2,13 @@
 
 Each holds the training state and a `meta` dictionary with the state's layout (to tell another model's
 checkpoint) and digest (to tell a damaged one). Kept are the last two and the best.
+
+Where there are several processes, each writes its own part of the arrays, and a checkpoint is whole when all
+have; each reads what its devices hold by itself, so that damage which one of them meets stops no other.
 """
 
 import contextlib
-import hashlib
+import functools
 import shutil
 import warnings
 from collections.abc import Callable, Iterator
@@ -19,39 +22,19 @@ import orbax.checkpoint as ocp
 from jax.sharding import SingleDeviceSharding
 from orbax.checkpoint import checkpoint_managers as policies
 
-from resjax.errors import UserError
+from resjax import processes
+from resjax.digests import digest, layout, named
+from resjax.errors import ResjaxError, UserError
+from resjax.storage import DAMAGED, FOLDER, reason
 
 State = TypeVar("State")
-FOLDER = "checkpoints"
-DAMAGED = "damaged_checkpoints"
 
 
-def digest(state: Any) -> str:
-    """A SHA-256 over names, types, shapes and bytes of all arrays: equal if and only if the bits are."""
-    sha = hashlib.sha256()
-    for name, leaf in _named(state):
-        array = np.asarray(leaf)
-        sha.update(f"{name} {array.dtype} {array.shape};".encode())
-        sha.update(np.ascontiguousarray(array).view(np.uint8).data)
-    return sha.hexdigest()
-
-
-def layout(state: Any) -> dict[str, str]:
-    """-> {name: "float32[3,3,16,16]"} of every array."""
-    return {name: f"{leaf.dtype}{list(leaf.shape)}".replace(" ", "") for name, leaf in _named(state)}
-
-
-def _named(state: Any) -> Iterator[tuple[str, Any]]:
-    """Sorted by name, whatever the containers: a state that was read without its types gives the same."""
-    leaves = jax.tree_util.tree_leaves_with_path(state)
-    names = {jax.tree_util.keystr(path, simple=True, separator="/"): leaf for path, leaf in leaves}
-    yield from sorted(names.items())
-
-
-def _reason(error: Exception) -> str:
-    """-> an error of the storage in a few words: its own texts go on for pages."""
-    text = str(error).strip() or type(error).__name__
-    return "No space left on device" if "No space left" in text else text.splitlines()[0][:200]
+def _alone() -> ocp.options.MultiprocessingOptions:
+    if processes.count() == 1:
+        return ocp.options.MultiprocessingOptions()
+    own = processes.index()
+    return ocp.options.MultiprocessingOptions(primary_host=own, active_processes={own})
 
 
 class Checkpoints:
@@ -76,8 +59,17 @@ class Checkpoints:
                 read_only=read_only,
                 create=not read_only,
                 cleanup_tmp_directories=not read_only,
+                multiprocessing_options=_alone() if read_only else ocp.options.MultiprocessingOptions(),
             ),
         )
+
+    @functools.cached_property
+    def _reader(self) -> ocp.CheckpointManager:
+        """Waits for no other process."""
+        if self._read_only or processes.count() == 1:
+            return self._manager
+        options = ocp.CheckpointManagerOptions(read_only=True, create=False, multiprocessing_options=_alone())
+        return ocp.CheckpointManager(self.folder, options=options)
 
     def __enter__(self) -> "Checkpoints":
         return self
@@ -122,7 +114,7 @@ class Checkpoints:
             yield
         except Exception as error:  # each layer of storage raises its own
             raise UserError(
-                f"a checkpoint could not be written in {self.folder} ({_reason(error)}); make room, then"
+                f"a checkpoint could not be written in {self.folder} ({reason(error)}); make room, then"
                 f" start again: the checkpoints of steps {self.steps()} are whole"
             ) from error
 
@@ -135,22 +127,25 @@ class Checkpoints:
         for step in reversed(self.steps()):
             try:
                 return self.restore(step, like(step))
-            except UserError:
+            except ResjaxError:
                 raise
             except Exception as error:  # each layer of storage raises its own
-                self._set_aside(step, _reason(error))
+                self._set_aside(step, reason(error))
         return None
 
-    def _set_aside(self, step: int, reason: str) -> None:
+    def _set_aside(self, step: int, why: str) -> None:
         if self._read_only:
-            warnings.warn(f"checkpoint {step} in {self.folder} is damaged ({reason}); skipped", stacklevel=3)
+            warnings.warn(f"checkpoint {step} in {self.folder} is damaged ({why}); skipped", stacklevel=3)
             return
-        self._damaged.mkdir(exist_ok=True)
         target = self._damaged / str(step)
-        shutil.rmtree(target, ignore_errors=True)
-        (self.folder / str(step)).rename(target)
+        with processes.agreeing():
+            if processes.is_first():
+                self._damaged.mkdir(exist_ok=True)
+                shutil.rmtree(target, ignore_errors=True)
+                (self.folder / str(step)).rename(target)
         self._manager.reload()
-        warnings.warn(f"checkpoint {step} is damaged ({reason}); moved to {target}", stacklevel=3)
+        if processes.is_first():
+            warnings.warn(f"checkpoint {step} is damaged ({why}); moved to {target}", stacklevel=3)
 
     def restore(self, step: int, like: State) -> tuple[State, dict[str, Any]]:
         """-> state and meta of one checkpoint.
@@ -159,17 +154,18 @@ class Checkpoints:
           UserError: it holds another model's state.
           ValueError: its bits are not those that were saved. Storage errors pass through.
         """
-        meta = self._meta(step)
-        self._check_layout(step, meta["layout"], layout(like))
-        target = jax.tree.map(ocp.utils.to_shape_dtype_struct, like)
-        items = ocp.args.Composite(state=ocp.args.StandardRestore(target))
-        state = self._manager.restore(step, args=items)["state"]
+        with processes.agreeing():
+            meta = self._meta(step)
+            self._check_layout(step, meta["layout"], layout(like))
+            target = jax.tree.map(ocp.utils.to_shape_dtype_struct, like)
+            items = ocp.args.Composite(state=ocp.args.StandardRestore(target))
+            state = self._reader.restore(step, args=items)["state"]
         if digest(state) != meta["digest"]:
             raise ValueError("its content differs from what was saved")
         return state, meta
 
     def _meta(self, step: int) -> dict[str, Any]:
-        meta = self._manager.restore(step, args=ocp.args.Composite(meta=ocp.args.JsonRestore()))["meta"]
+        meta = self._reader.restore(step, args=ocp.args.Composite(meta=ocp.args.JsonRestore()))["meta"]
         missing = {"layout", "digest", "score"} - set(meta)
         if missing:
             raise ValueError(f"it lacks {', '.join(sorted(missing))}")
@@ -196,19 +192,19 @@ class Checkpoints:
 
     def arrays(self, step: int) -> dict[str, np.ndarray]:
         """-> {name: array} of all that one checkpoint holds, sorted; raises UserError where it is damaged."""
-        return {name: np.asarray(leaf) for name, leaf in _named(self._sound(step))}
+        return {name: np.asarray(leaf) for name, leaf in named(self._sound(step))}
 
     def _sound(self, step: int) -> dict[str, Any]:
         try:
             meta = self._meta(step)
-            here = SingleDeviceSharding(jax.devices()[0])  # whatever devices it was saved from
+            here = SingleDeviceSharding(jax.local_devices()[0])  # whatever devices it was saved from
             items = ocp.args.Composite(state=ocp.args.StandardRestore(fallback_sharding=here))
-            state = jax.device_put(self._manager.restore(step, args=items)["state"], here)
+            state = jax.device_put(self._reader.restore(step, args=items)["state"], here)
             if digest(state) != meta["digest"]:
                 raise ValueError("its content differs from what was saved")
         except Exception as error:  # each layer of storage raises its own
             raise UserError(
-                f"checkpoint {step} in {self.folder} is damaged ({_reason(error)}); try one of {self.steps()}"
+                f"checkpoint {step} in {self.folder} is damaged ({reason(error)}); try one of {self.steps()}"
             ) from error
         return state
 
@@ -217,13 +213,8 @@ class Checkpoints:
         steps = self.steps()
         if wanted == "last" and steps:
             return steps[-1]
-        step = (
-            self.best()
-            if wanted == "best"
-            else int(wanted)
-            if wanted.isascii() and wanted.isdigit()
-            else None
-        )
+        number = int(wanted) if wanted.isascii() and wanted.isdigit() else None
+        step = self.best() if wanted == "best" else number
         if step is None or step not in steps:
             raise UserError(
                 f"checkpoint '{wanted}' is not there; it must be last, best or one of the steps {steps} in"

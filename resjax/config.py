@@ -17,7 +17,7 @@ from resjax import pyfile, schema
 from resjax.errors import UserError, did_you_mean
 from resjax.schema import Config
 
-PLACE = "data.directory"  # says nothing about a run, and is no business of whoever reads its record
+PLACES = {"data.directory", "data.hold"}  # say where data lie, and nothing about a run
 
 
 def load(spec: str, overrides: Sequence[str] = ()) -> Config:
@@ -79,7 +79,7 @@ def difference(old: Config, new: Config) -> dict[str, tuple[Any, Any]]:
     `None` stands for a key that a side lacks.
     """
     a, b = dict(_leaves(old)), dict(_leaves(new))
-    keys = sorted((a.keys() | b.keys()) - {PLACE})
+    keys = sorted((a.keys() | b.keys()) - PLACES)
     return {key: (a.get(key), b.get(key)) for key in keys if a.get(key) != b.get(key)}
 
 

@@ -1,4 +1,6 @@
-"""Splits on the device: images with the way to inputs and targets, or features that were computed once.
+"""What programs read: images with the way to inputs and targets, or features that were computed once.
+
+Images lie on the device whole, or come to it a few steps at a time; what a step makes of them is the same.
 
 Where a phase freezes the lower part of a trunk and nothing augments the images, that part gives the same
 features for an example at every step: they are computed once and kept (as Belilovsky et al. 2019,
@@ -12,11 +14,15 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import struct
+from jax.sharding import Mesh
 from jaxtyping import Array, Float, Int, UInt8
 
+from resjax import mesh as meshes
 from resjax.anatomy import Shapes
 from resjax.data.augment import Pipeline
+from resjax.data.split import Split
 from resjax.models.heads import Net
 from resjax.models.trunk import Trunk
 
@@ -38,13 +44,20 @@ class Teacher(struct.PyTreeNode):
         return endpoints
 
 
-class Images(struct.PyTreeNode):
-    """A split that lives on the device whole."""
+class Batch(struct.PyTreeNode):
+    """The examples of one step, or of several, that were gathered for it: an index has nothing to choose."""
 
-    images: UInt8[Array, "n h w c"]
-    labels: Int[Array, " n"]
+    images: UInt8[Array, "*s b h w c"]
+    labels: Int[Array, "..."]  # of s x b examples, or of each pixel of theirs
     pipeline: Pipeline
     teacher: Teacher | None = None
+
+    def at(self, step: Any) -> "Batch":
+        """-> the examples of one step of several."""
+        images, labels = (
+            jax.lax.dynamic_index_in_dim(each, step, keepdims=False) for each in (self.images, self.labels)
+        )
+        return self.replace(images=images, labels=labels)
 
     def read(
         self,
@@ -61,16 +74,41 @@ class Images(struct.PyTreeNode):
           key: of the augmentation; None: there is none, as in evaluation.
           mirrored: evaluation is of the images' mirror images.
         """
-        images = self.images[index]
         if key is None:
-            inputs = self.pipeline.evaluate(images, mirrored=mirrored)
+            inputs = self.pipeline.evaluate(self.images, mirrored=mirrored)
         else:
-            inputs = self.pipeline.train(key, images)
+            inputs = self.pipeline.train(key, self.images)
         features: Any = net.apply(variables, inputs, method="enter") if net.after else inputs
-        targets = {"labels": self.labels[index], "input": features}
+        targets = {"labels": self.labels, "input": features}
         if self.teacher is not None:
             targets |= {f"teacher/{name}": value for name, value in self.teacher(inputs).items()}
         return features, targets
+
+
+class Images(struct.PyTreeNode):
+    """A split that lives on the device whole."""
+
+    images: UInt8[Array, "n h w c"]
+    labels: Int[Array, "n *hw"]
+    pipeline: Pipeline
+    teacher: Teacher | None = None
+
+    def at(self, step: Any) -> "Images":
+        """-> itself: the index of a step says which examples are its own."""
+        return self
+
+    def read(
+        self,
+        net: Net,
+        variables: Variables,
+        index: Int[Array, " b"],
+        key: Array | None = None,
+        *,
+        mirrored: bool = False,
+    ) -> tuple[Array, Targets]:
+        """As `Batch.read`, of the examples `index`."""
+        batch = Batch(self.images[index], self.labels[index], self.pipeline, self.teacher)
+        return batch.read(net, variables, index, key, mirrored=mirrored)
 
 
 class Features(struct.PyTreeNode):
@@ -78,6 +116,9 @@ class Features(struct.PyTreeNode):
 
     values: Float[Array, "n ..."]
     labels: Int[Array, " n"]
+
+    def at(self, step: Any) -> "Features":
+        return self
 
     def read(
         self,
@@ -94,7 +135,43 @@ class Features(struct.PyTreeNode):
         return features, {"labels": self.labels[index], "input": features}
 
 
-DeviceData = Images | Features
+DeviceData = Images | Features | Batch
+
+
+class Streamed(struct.PyTreeNode):
+    """A split that stays on the host; programs are given the examples that they are to compute.
+
+    Each process reads those of its own devices, and no others.
+    """
+
+    split: Split = struct.field(pytree_node=False)
+    mesh: Mesh | None = struct.field(pytree_node=False)
+    pipeline: Pipeline
+    teacher: Teacher | None = None
+
+    @property
+    def labels(self) -> Int[np.ndarray, " n"]:
+        return self.split.labels
+
+    def gather(self, index: Int[np.ndarray, "*s b"]) -> Batch:
+        """-> these examples on the devices, which share out the last axis of the index."""
+        images = self._place(self.split.images, index)
+        labels = self._place(self.labels.astype(np.int32), index)
+        return Batch(images, labels, self.pipeline, self.teacher)
+
+    def _place(self, values: Any, index: np.ndarray) -> Array:
+        sharding = meshes.examples(self.mesh, axis=index.ndim - 1)
+        if sharding is None:
+            return jnp.asarray(values[index])
+
+        def of_one_device(at: Any) -> np.ndarray:
+            return values[index[at[: index.ndim]]]
+
+        shape = (*index.shape, *values.shape[1:])
+        return jax.make_array_from_callback(shape, sharding, of_one_device)
+
+
+Source = Images | Streamed
 
 
 def is_kept(net: Net, shapes: Shapes, examples: int, *, varied: bool) -> bool:
@@ -116,11 +193,12 @@ def parts_between(shapes: Shapes, after: str, until: str) -> list[str]:
 class FeatureCache:
     """The splits as a phase reads them; features are kept, and taken further from one phase to the next."""
 
-    def __init__(self, splits: Mapping[str, Images]):
-        self._splits, self._trunk, self._at = splits, None, ""
+    def __init__(self, splits: Mapping[str, Source]):
+        self._splits: Any = splits  # where features are to be kept, all of them are `Images`
+        self._trunk, self._at = None, ""
         self._values: dict[str, Array] = {}
 
-    def of(self, net: Net, variables: Variables, shapes: Shapes, *, keep: bool) -> dict[str, DeviceData]:
+    def of(self, net: Net, variables: Variables, shapes: Shapes, *, keep: bool) -> dict[str, Any]:
         """Call it at the start of every phase: features are reused on the word that what they went through
         has been frozen since."""
         if not keep:

@@ -7,13 +7,15 @@ from typing import Any
 
 import jax
 
+from resjax import lockstep, processes
 from resjax import mesh as meshes
 from resjax import metrics as metric
 from resjax.checkpoint import Checkpoints
 from resjax.config import Config
 from resjax.data.batches import eval_batches
-from resjax.device import DeviceData, Variables
-from resjax.errors import UserError
+from resjax.device import DeviceData, Streamed, Variables
+from resjax.errors import ResjaxError, UserError
+from resjax.feed import feed
 from resjax.job import Job, build
 from resjax.mesh import Layout
 from resjax.programs import EvalProgram
@@ -33,10 +35,10 @@ class Evaluator:
         self.often = "validation" if len(job.dataset.validation) else "test"
         self._batch_size, self._mesh = job.loop.eval_batch_size, job.mesh
 
-    def attend(self, task: Task, splits: Mapping[str, DeviceData]) -> None:
+    def attend(self, task: Task, splits: Mapping[str, DeviceData | Streamed]) -> None:
         """From now on, this is what is evaluated, on these splits."""
         self._task, self._splits, self._step = task, splits, EvalProgram(task, self._mesh)
-        self.marker = f"{self.often}/{task.metric_names[0]}"
+        self.marker = f"{self.often}/{next(iter(task.metric_shapes))}"
 
     def __call__(self, variables: Variables, *, both: bool, poll: Callable[[], None]) -> dict[str, float]:
         """-> metrics by `split/name`; `poll` is called between batches and may raise."""
@@ -50,7 +52,7 @@ class Evaluator:
 def measure(
     program: EvalProgram,
     variables: Variables,
-    data: DeviceData,
+    data: DeviceData | Streamed,
     task: Task,
     batch_size: int,
     poll: Callable[[], None] = lambda: None,
@@ -58,9 +60,10 @@ def measure(
     """-> means over every example of a split, each counted once, on any number of devices."""
     batch_size = min(batch_size, len(data.labels))
     batch_size += -batch_size % meshes.size(program.mesh)  # what is added is masked
-    sums = metric.zeros(task.metric_names)
-    for index, mask in zip(*eval_batches(len(data.labels), batch_size), strict=True):
-        sums = program(variables, sums, index, mask, data)
+    sums = metric.zeros(task.metric_shapes)
+    batches = zip(*eval_batches(len(data.labels), batch_size), strict=True)
+    for given in feed(data, batches):
+        sums = program(variables, sums, *given)
         jax.block_until_ready(sums)  # one batch in flight at most, so that a stop takes effect at once
         poll()
     return metric.values(sums)
@@ -85,17 +88,20 @@ def evaluate(
       UserError: no run, no such checkpoint, an empty split, another model's checkpoint, or a layout of more
         devices than there are.
     """
-    mesh = meshes.make(layout)
-    job = build(read_config(workdir) if config is None else config, mesh=mesh)
+    with processes.agreeing():
+        mesh = meshes.make(layout)
+        job = build(read_config(workdir) if config is None else config, mesh=mesh)
+    lockstep.check(job)
     with Checkpoints(workdir, read_only=True) as checkpoints:
         state, step = restore(checkpoints, checkpoint, job)
     stage = job.stage_at(step)
     task = stage.task_at(max(int(state.step) - 1, 0))
-    data = job.device_data(job.dataset.split(split))
+    data = job.source(job.dataset.split(split))
     program, variables = EvalProgram(task, mesh), stage.pack(state.variables)
     found = measure(program, variables, data, task, job.loop.eval_batch_size)
     report = {"step": step, "split": split, "examples": len(data.labels), **found}
-    write_atomically(workdir / f"eval-{split}-{step}.json", json.dumps(report, indent=2) + "\n")
+    if processes.is_first():
+        write_atomically(workdir / f"eval-{split}-{step}.json", json.dumps(report, indent=2) + "\n")
     return report
 
 
@@ -109,7 +115,7 @@ def restore(checkpoints: Checkpoints, wanted: str, job: Job) -> tuple[TrainState
     step = checkpoints.choose(wanted)
     try:
         return checkpoints.restore(step, job.state_like(step))[0], step
-    except UserError:
+    except ResjaxError:
         raise
     except Exception as error:  # each layer of storage raises its own
         raise UserError(

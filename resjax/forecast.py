@@ -9,11 +9,11 @@ from resjax.preflight import Plan, bounds
 from resjax.rehearsal import Need
 
 STREAMED = (
-    "The data set is taken to come to each device a batch at a time: its size is not known here, or is more"
-    " than resjax train holds."
+    "Images come to each device as they are needed: config.data.hold says so, or they are more than are held"
+    " there, or their number is not known here."
 )
 RATES = ("compute", "memory", "interconnect")
-LOOPS = "≥: XLA counts the body of a loop over identical units once."
+LOOPS = "≥: XLA counts the body of a loop over identical units, or over the parts of a batch, once."
 NOTE = (
     "Times are amounts over the chip's peak rates, not measurements. A step takes longer than compute and"
     " interconnect; XLA's bytes include what stays in on-chip memory, so that memory may take less."

@@ -1,9 +1,9 @@
 """What a config describes, built and checked before anything runs or is written."""
 
 import dataclasses
+import math
 from collections.abc import Callable
 
-import jax
 import jax.numpy as jnp
 from jax.sharding import Mesh
 
@@ -15,14 +15,17 @@ from resjax.assemble import Assembly, last_phase, section
 from resjax.config import Config
 from resjax.data import augment, sources
 from resjax.data.sources import Dataset, Split
-from resjax.device import Images, Teacher
+from resjax.device import Images, Source, Streamed, Teacher
 from resjax.errors import UserError
 from resjax.loop import Loop, Watch
 from resjax.models.heads import Net
+from resjax.models.trunk import MAIN
 from resjax.phases import Origin, Stage, trunk_of
 from resjax.step import TrainState
 from resjax.trained import Trained
 from resjax.transfer import transfer, whole_modules
+
+CHUNK = 2**27  # bytes of streamed images that come to a device at once; there may be four such at a time
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,6 +38,7 @@ class Job:
       eval_steps: steps between evaluations.
       watches: probes of the net while it is trained.
       mesh: the devices that share the work, None: one does it.
+      streams: the splits stay on the host, and examples are brought to the devices as they are needed.
     """
 
     config: Config
@@ -48,6 +52,7 @@ class Job:
     eval_steps: int
     watches: tuple[Watch, ...] = ()
     mesh: Mesh | None = None
+    streams: bool = False
 
     @property
     def last(self) -> Stage:
@@ -66,10 +71,26 @@ class Job:
         stage = self.stage_at(done)
         return meshes.like(self.mesh, stage.state_like(done - stage.start))
 
+    def per_dispatch(self, stage: Stage) -> int:
+        """-> how many training steps one program takes; streamed images of them are `CHUNK` bytes at most."""
+        steps = self.loop.dispatch(stage.multiply_adds / stage.steps)
+        if not self.streams or self.loop.steps_per_dispatch:
+            return steps
+        share = self.loop.batch_size // meshes.size(self.mesh) * math.prod(self.dataset.image_shape)
+        return max(1, min(steps, CHUNK // share))
+
+    def source(self, split: Split) -> Source:
+        """-> a split as training and evaluation read it."""
+        if not self.streams:
+            return self.device_data(split)
+        rest = meshes.put((self.pipeline, self.teacher), meshes.whole(self.mesh))
+        return Streamed(split, self.mesh, *rest)
+
     def device_data(self, split: Split) -> Images:
-        images, labels = jnp.asarray(split.images), jnp.asarray(split.labels, jnp.int32)
+        """-> a split on the device, all of it."""
+        images, labels = jnp.asarray(split.images[:]), jnp.asarray(split.labels, jnp.int32)
         data = Images(images, labels, self.pipeline, self.teacher)
-        return jax.device_put(data, meshes.whole(self.mesh))
+        return meshes.put(data, meshes.whole(self.mesh))
 
 
 def build(config: Config, load: Callable[..., Dataset] = sources.load, mesh: Mesh | None = None) -> Job:
@@ -93,15 +114,19 @@ def build(config: Config, load: Callable[..., Dataset] = sources.load, mesh: Mes
     per_epoch = len(dataset.train) / loop.batch_size
     start, teacher = (_load(config, key) for key in ("start", "teacher"))
     read = augment.shape_read(dataset.image_shape, **config.input.to_dict())
-    assembly = Assembly(config, loop, read, dataset.classes, len(dataset.train), pipeline.augments)
+    streams = dataset.is_streamed(config.data.hold)
+    varied = pipeline.augments or streams
+    assembly = Assembly(config, loop, read, dataset.classes, len(dataset.train), varied)
     found = None
     if teacher is not None:
         found, assembly = _teach(config, teacher, assembly)
     stages = assembly.stages()
+    _check_labels(config, dataset, assembly, pipeline.augments)
     _check_trained(config, stages, start, assembly)
     eval_steps = max(1, round(loop.eval_every * per_epoch))
     watches = _watches(config, stages)
-    return Job(config, dataset, pipeline, loop, stages, start, found, per_epoch, eval_steps, watches, mesh)
+    rest = (per_epoch, eval_steps, watches, mesh, streams)
+    return Job(config, dataset, pipeline, loop, stages, start, found, *rest)
 
 
 def preview(config: Config) -> tuple[Net, Anatomy, tuple[Stage, ...]]:
@@ -114,13 +139,32 @@ def preview(config: Config) -> tuple[Net, Anatomy, tuple[Stage, ...]]:
         loop = Loop(**config.train.to_dict())
     image_shape, classes = sources.describe(**config.data.to_dict())
     read = augment.shape_read(image_shape, **config.input.to_dict())
-    assembly = Assembly(config, loop, read, classes, 1_000_000, augments=True)
+    assembly = Assembly(config, loop, read, classes, 1_000_000, varied=True)
     teacher = _load(config, "teacher")
     if teacher is not None:
         _, assembly = _teach(config, teacher, assembly)
     whole = Loop(**{**config.train.to_dict(), "after": ""})
     net, anatomy = assembly.net("", last_phase(whole), config.model, config.heads)
     return net, anatomy, assembly.stages()
+
+
+def _check_labels(config: Config, dataset: Dataset, assembly: Assembly, augments: bool) -> None:
+    """What the net labels must be what the data have labels of: an image, or each of its pixels."""
+    _, anatomy = assembly.dissect(config.model)
+    *given, _ = anatomy.endpoints[MAIN]
+    labels = list(dataset.train.labels.shape[1:])
+    if given != labels:
+        what = {False: "an image", True: "each pixel"}
+        raise UserError(
+            f"config.model.name is '{config.model.name}', which labels {what[bool(given)]}, but"
+            f" {dataset.name} has labels of {what[bool(labels)]}; use unet or fcn where pixels are labelled,"
+            " and only there"
+        )
+    if labels and (augments or config.train.eval_mirrored):
+        raise UserError(
+            "config.input.pad, config.input.flip and config.train.eval_mirrored move an image, and not the"
+            f" labels of its pixels, which {dataset.name} has; they must be 0 and False"
+        )
 
 
 def _watches(config: Config, stages: tuple[Stage, ...]) -> tuple[Watch, ...]:

@@ -20,6 +20,13 @@ class Loop:
 
     Attributes:
       batch_size: examples in a training step.
+      accumulate: a step computes its batch in so many parts of one size, one after the other, and makes one
+        update with the mean of their gradients: memory for activations is needed for one part, on a mesh
+        for each device's share of it. Augmentation, order of the data and metrics are those of the whole
+        batch. Batch norm takes its statistics of each part, and running statistics move once a step,
+        towards the means over the parts: as with `model.norm_examples` = batch_size / accumulate, in which
+        each part is one such group. Dropout, masking noise, stochastic depth and a head's `gamma` are of each
+        part too. What is frozen, and a teacher, are computed of the whole batch.
       eval_batch_size: examples in an evaluation step; it changes no result.
       eval_mirrored: evaluation is of each image and its mirror image: logits are the means of the two, as
         in races to an accuracy (Page 2019, "How to Train Your ResNet", part 8).
@@ -40,9 +47,14 @@ class Loop:
         they are.
       remat: what the backward pass computes anew, to save memory: `none`; `norms`, all but convolutions and
         dense layers; `units`, all of a unit but its input (Chen et al. 2016, 1604.06174).
+      deterministic: on a GPU, a run gives the same bits each time, on one machine with one set of versions,
+        as on CPUs and TPUs it does anyway. It takes slower kernels, and the fastest ones are not searched
+        for; what that costs has not been measured here. By its documentation, XLA may refuse the gradient
+        of max-pooling then. Of the programs of training and evaluation, not of features that are kept.
     """
 
     batch_size: int = 128
+    accumulate: int = 1
     eval_batch_size: int = 500
     eval_mirrored: bool = False
     loss: Loss = "cross_entropy"
@@ -57,6 +69,7 @@ class Loop:
     steps_per_dispatch: int = 0
     scan_from: int = 0
     remat: Remat = "none"
+    deterministic: bool = False
 
     def __post_init__(self) -> None:
         checks.at_least(1, batch_size=self.batch_size, eval_batch_size=self.eval_batch_size)
@@ -64,6 +77,11 @@ class Loop:
         checks.at_least(0, steps_per_dispatch=self.steps_per_dispatch, scan_from=self.scan_from)
         checks.share(label_smoothing=self.label_smoothing, ema_decay=self.ema_decay)
         checks.positive(eval_every=self.eval_every)
+        checks.at_least(1, accumulate=self.accumulate)
+        if self.batch_size % self.accumulate:
+            raise ValueError(
+                f"accumulate is {self.accumulate}, but batch_size is {self.batch_size}; it must divide that"
+            )
 
     def dispatch(self, multiply_adds: float) -> int:
         """-> how many steps one compiled program takes; `multiply_adds` are those of a step."""

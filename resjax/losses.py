@@ -8,29 +8,37 @@ from typing import Literal
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float, Int, Shaped
 
 Loss = Literal["cross_entropy", "squared_hinge"]
 
 
 def cross_entropy(
-    logits: Float[Array, "b k"], labels: Int[Array, " b"], label_smoothing: float = 0.0
+    logits: Float[Array, "b *hw k"], labels: Int[Array, "b *hw"], label_smoothing: float = 0.0
 ) -> Float[Array, " b"]:
-    """Softmax cross-entropy in nats, in float32; smoothing spreads its share evenly over all k classes."""
+    """Softmax cross-entropy in nats, in float32, the mean over an example's pixels where those are labelled.
+
+    Smoothing spreads its share evenly over all k classes.
+    """
     targets = jax.nn.one_hot(labels, logits.shape[-1])
     smoothed = optax.smooth_labels(targets, label_smoothing)
-    return optax.softmax_cross_entropy(logits.astype(jnp.float32), smoothed)
+    return of_example(optax.softmax_cross_entropy(logits.astype(jnp.float32), smoothed))
 
 
 def squared_hinge(
-    logits: Float[Array, "b k"], labels: Int[Array, " b"], label_smoothing: float = 0.0
+    logits: Float[Array, "b *hw k"], labels: Int[Array, "b *hw"], label_smoothing: float = 0.0
 ) -> Float[Array, " b"]:
     """Sum over k one-vs-rest margins of max(0, 1 - t * logit)**2, t = +1 for the label and -1 for the rest.
 
     Lee et al. 2014 (1409.5185), the L2-SVM. Smoothing shrinks the targets t as it does probabilities.
     """
     targets = 2 * optax.smooth_labels(jax.nn.one_hot(labels, logits.shape[-1]), label_smoothing) - 1
-    return jnp.square(jax.nn.relu(1 - targets * logits.astype(jnp.float32))).sum(-1)
+    return of_example(jnp.square(jax.nn.relu(1 - targets * logits.astype(jnp.float32))).sum(-1))
+
+
+def of_example(values: Shaped[Array, "b *hw"]) -> Shaped[Array, " b"]:
+    """-> means over each example's pixels; what is one number of each already, as it is."""
+    return values.mean(range(1, values.ndim), dtype=jnp.float32) if values.ndim > 1 else values
 
 
 def squared_error(output: Float[Array, "b *shape"], target: Float[Array, "b *shape"]) -> Float[Array, " b"]:
@@ -62,6 +70,7 @@ class Term:
         good enough (1409.5185, eq. 3).
       penalty: factor of the squared norm of its head's kernels, inside the threshold.
       temperature: of distillation.
+      pixel_classes: how many classes its pixels may have; 0: labels are of images.
     """
 
     loss: str = "cross_entropy"
@@ -69,6 +78,7 @@ class Term:
     gamma: float = 0.0
     penalty: float = 0.0
     temperature: float = 1.0
+    pixel_classes: int = 0
 
     def per_example(self, output: Array, target: Array, label_smoothing: float = 0.0) -> Float[Array, " b"]:
         if self.loss == "squared_error":

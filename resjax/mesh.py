@@ -1,4 +1,4 @@
-"""Many devices of one host: what of a run each of them holds.
+"""Many devices, of one process or of several: what of a run each of them holds.
 
 A mesh has two axes. The examples of a batch are shared out over both. Parameters, moments and moving averages
 are whole on every device, or split over the devices along `fsdp` and put together for a step (stage 3 of
@@ -15,8 +15,11 @@ from functools import partial
 from typing import Any, TypeVar
 
 import jax
+import numpy as np
+from jax.experimental import multihost_utils
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec, SingleDeviceSharding
 
+from resjax import processes
 from resjax.errors import UserError, did_you_mean
 
 DATA, FSDP = AXES = ("data", "fsdp")
@@ -61,35 +64,51 @@ def parse(text: str | None) -> Layout | None:
     return Layout(**found)
 
 
-def make(layout: Layout | None = None, batch_size: int = 0) -> Mesh | None:
-    """-> the mesh of a run on this host.
+def make(layout: Layout | None = None, batch_size: int = 0, parts: int = 1) -> Mesh | None:
+    """-> the mesh of a run on this host, or on those of all processes.
 
     Args:
       layout: None: all devices, along `data`.
       batch_size: examples of a training step; 0: nothing is trained.
+      parts: in which a step computes them, one after the other.
 
     Raises:
       UserError: there are not so many devices, or they cannot share out the batch evenly.
     """
-    devices = jax.devices()
-    layout = choose(layout, len(devices), batch_size)
+    devices, others = jax.devices(), processes.count()
+    place = "this machine" if others == 1 else f"the run of {others} processes"
+    layout = choose(layout, len(devices), batch_size, parts, place)
+    if others > 1 and layout.size < len(devices):
+        raise UserError(
+            f"--mesh {layout} takes {layout.size} of the {len(devices)} devices of {others} processes; it"
+            " must take all of them"
+        )
     return layout.mesh(devices) if layout.size > 1 else None
 
 
-def choose(layout: Layout | None, count: int, batch_size: int, place: str = "this machine") -> Layout:
+def choose(
+    layout: Layout | None, count: int, batch_size: int, parts: int = 1, place: str = "this machine"
+) -> Layout:
     """-> of `count` devices, those that a run takes; raises UserError as `make` does."""
     layout = layout or Layout(count)
     if layout.size > count:
         raise UserError(
             f"--mesh {layout} takes {layout.size} devices, but {place} has {count}; take at most that many"
         )
-    if batch_size % layout.size:
-        fitting = max(count for count in range(1, layout.size) if batch_size % count == 0)
-        raise UserError(
-            f"config.train.batch_size is {batch_size}, which {layout.size} devices cannot share out evenly;"
-            f" make it a multiple of {layout.size}, or use --mesh {Layout(fitting)}"
-        )
+    if layout.size > 1 and batch_size % (layout.size * max(parts, 1)):
+        raise UserError(_uneven(layout.size, batch_size, max(parts, 1)))
     return layout
+
+
+def _uneven(devices: int, batch_size: int, parts: int) -> str:
+    alone = processes.count() == 1  # several use all of their devices
+    fitting = [count for count in range(1, devices) if alone and batch_size % (count * parts) == 0]
+    accumulated = f" in {parts} parts (config.train.accumulate)" if parts > 1 else ""
+    other = f", or use --mesh {Layout(fitting[-1])}" if fitting else ""
+    return (
+        f"config.train.batch_size is {batch_size}, which {devices} devices cannot share out evenly"
+        f"{accumulated}; make it a multiple of {devices * parts}{other}"
+    )
 
 
 def axes(mesh: Mesh | None) -> dict[str, int]:
@@ -102,9 +121,9 @@ def size(mesh: Mesh | None) -> int:
     return 1 if mesh is None else mesh.size
 
 
-def examples(mesh: Mesh | None) -> NamedSharding | None:
-    """-> of an array whose first axis is that of a batch: every device has as many."""
-    return None if mesh is None else NamedSharding(mesh, PartitionSpec(AXES))
+def examples(mesh: Mesh | None, axis: int = 0) -> NamedSharding | None:
+    """-> of an array of which one axis, the first, is that of a batch: every device has as many."""
+    return None if mesh is None else NamedSharding(mesh, PartitionSpec(*[None] * axis, AXES))
 
 
 def whole(mesh: Mesh | None) -> NamedSharding | None:
@@ -130,8 +149,40 @@ def _split(mesh: Mesh, leaf: Any) -> NamedSharding:
 
 
 def constrain(tree: Tree, shardings: Any) -> Tree:
-    """Tells the compiler, inside a program; outside of one, `jax.device_put` takes the same shardings."""
+    """Tells the compiler, inside a program; outside of one, `put` takes the same shardings."""
     return tree if shardings is None else jax.lax.with_sharding_constraint(tree, shardings)
+
+
+def put(tree: Tree, shardings: Any) -> Tree:
+    """-> the arrays, where `shardings` say, one of all or one of each; all processes give equal ones.
+
+    `jax.device_put` would compare them, and send them all to all processes for that.
+    """
+    if processes.count() == 1:
+        return jax.device_put(tree, shardings)
+    if isinstance(shardings, NamedSharding):
+        return jax.tree.map(partial(_put, sharding=shardings), tree)
+    return jax.tree.map(_put, tree, shardings)
+
+
+def _put(leaf: Any, sharding: NamedSharding) -> jax.Array:
+    if isinstance(leaf, jax.Array) and not leaf.is_fully_addressable:
+        return jax.device_put(leaf, sharding)
+    array = np.asarray(leaf)
+    return jax.make_array_from_callback(array.shape, sharding, lambda index: array[index])
+
+
+def readable(tree: Tree) -> Tree:
+    """-> the arrays; those that this process has only parts of are put together. All processes call it."""
+    return jax.tree.map(_readable, tree)
+
+
+def _readable(leaf: Any) -> Any:
+    if not isinstance(leaf, jax.Array) or leaf.is_fully_addressable or leaf.is_fully_replicated:
+        return leaf
+    if not isinstance(leaf.sharding, NamedSharding):
+        return multihost_utils.process_allgather(leaf, tiled=True)
+    return jax.device_put(leaf, NamedSharding(leaf.sharding.mesh, PartitionSpec()))
 
 
 def like(mesh: Mesh | None, shapes: Tree) -> Tree:

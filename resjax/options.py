@@ -48,6 +48,7 @@ def parser() -> Parser:
     verb.add_argument("--budget", type=float, default=1.0, metavar="SHARE", help=BUDGET_HELP)
     verb.add_argument("--mesh", metavar="AXIS=N", help=MESH_HELP)
     verb.add_argument("--quiet", action="store_true", help="no progress, just the result")
+    _add_processes(verb)
 
     verb = add(
         "verify-resume", verbs.verify_resume, "kill a run, resume it, compare bits", usage.VERIFY, True
@@ -63,6 +64,13 @@ def parser() -> Parser:
     verb.add_argument("--mesh", metavar="AXIS=N", help=MESH_HELP)
     verb.add_argument("--kills", type=int, default=3, metavar="N", help="how many (default: 3)")
     verb.add_argument("--seed", type=int, default=0, metavar="N", help="of signals and moments (default: 0)")
+    verb.add_argument(
+        "--processes",
+        type=_at_least(1),
+        default=1,
+        metavar="N",
+        help="of each run, on this machine (default: 1)",
+    )
     verb.add_argument("--quiet", action="store_true", help="no progress, just the kills and the verdict")
 
     verb = add("eval", verbs.evaluate, "a run's accuracy on any split", usage.EVAL, True)
@@ -71,6 +79,7 @@ def parser() -> Parser:
     verb.add_argument("--split", default="test", choices=("test", "validation", "train"))
     verb.add_argument("--checkpoint", default="last", metavar="last|best|STEP", help="which (default: last)")
     verb.add_argument("--mesh", metavar="AXIS=N", help=MESH_HELP)
+    _add_processes(verb)
 
     verb = add("table", verbs.table, "run what is missing of a comparison, and print it", usage.TABLE, False)
     verb.add_argument(
@@ -112,8 +121,12 @@ def parser() -> Parser:
         "--address", metavar="HOST:PORT", help="ray: of a running cluster (default: one on this machine)"
     )
 
+    _add_processes(verb)
+
     verb = add("show", verbs.show, "every layer: shape, parameters, multiply-adds", usage.SHOW, True)
     verb.add_argument("--config", required=True, metavar="FILE[:ARG]", help="a config file")
+
+    add("models", verbs.models, "families of nets: parameters, multiply-adds, source", usage.MODELS, False)
 
     verb = add("plan", verbs.plan, "memory and time on devices, before there are any", usage.PLAN, True)
     verb.add_argument("--config", required=True, metavar="FILE[:ARG]", help="a config file")
@@ -148,6 +161,23 @@ def parser() -> Parser:
     verb.add_argument("--directory", default="", metavar="DIR", help="default: ~/tensorflow_datasets")
     verb.add_argument("--overwrite", action="store_true", help="replace what is there")
     return parser
+
+
+def _add_processes(verb: argparse.ArgumentParser) -> None:
+    """Their default is None: what is not given can be told from what is."""
+    group = verb.add_argument_group("several processes, each started with the same command")
+    group.add_argument(
+        "--distributed",
+        action="store_true",
+        default=None,
+        help="as the environment says: Cloud TPU, SLURM, ...",
+    )
+    group.add_argument("--coordinator", metavar="HOST:PORT", help="by hand: a free port of process 0's host")
+    group.add_argument("--processes", type=_at_least(1), metavar="N", help="by hand: how many")
+    group.add_argument("--process", type=_at_least(0), metavar="I", help="by hand: which one, from 0")
+    group.add_argument(
+        "--join-timeout", type=_seconds, metavar="N", help="seconds for all to come (default: 300)"
+    )
 
 
 def _folder(text: str) -> Path:

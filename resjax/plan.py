@@ -5,6 +5,7 @@ training's, and those of its evaluations. Compilation and checkpoints are not in
 """
 
 import dataclasses
+import itertools
 import math
 import time
 from collections.abc import Callable
@@ -17,6 +18,7 @@ from resjax.data import sources
 from resjax.data.batches import train_batches
 from resjax.device import FeatureCache
 from resjax.errors import UserError
+from resjax.feed import feed
 from resjax.job import Job, build
 from resjax.programs import TrainProgram
 from resjax.progress import Display
@@ -49,7 +51,7 @@ def plan(work: Work, display: Display) -> str:
             update(done, label)
             try:
                 config = work.config(first[label])
-                mesh = meshes.make(work.layout, config.train.batch_size)
+                mesh = meshes.make(work.layout, config.train.batch_size, config.train.accumulate)
                 found = estimate(build(config, sources.load, mesh))
             except UserError as error:
                 problems.append(f"{label}: {error}")
@@ -85,18 +87,19 @@ def estimate(job: Job, clock: Callable[[], float] = time.perf_counter) -> Estima
 def measure(job: Job, clock: Callable[[], float]) -> float:
     """-> seconds of a step of the last phase, by the program that training would run, once it is compiled."""
     stage, key = job.last, jax.random.key(0)
-    per_dispatch = job.loop.dispatch(stage.multiply_adds / stage.steps)
+    per_dispatch = job.per_dispatch(stage)
     state = stage.init_state(key)
     state = jax.device_put(state, meshes.state(job.mesh, state))
     variables = {"params": state.params, **state.collections}
-    cache = FeatureCache({"train": job.device_data(job.dataset.train)})
+    cache = FeatureCache({"train": job.source(job.dataset.train)})
     data = cache.of(stage.net, variables, stage.shapes, keep=stage.keeps_features)["train"]
     program = TrainProgram(per_dispatch, stage.task_at(0), job.mesh)
     index = train_batches(len(data.labels), job.loop.batch_size, 0, 0, per_dispatch)
     weights, steps, seconds = stage.loss_weights(0, per_dispatch), 0, 0.0
+    given = feed(data, itertools.repeat((index, per_dispatch)))
     while seconds < ENOUGH:
         start = clock()
-        state, token = program(state, index, per_dispatch, data, key, weights)
+        state, token = program(state, *next(given), key, weights)
         jax.block_until_ready(token)
         if steps:  # the first dispatch compiles
             seconds += clock() - start

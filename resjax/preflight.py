@@ -8,7 +8,8 @@ count: too few where units run in a loop, whose body it counts once; too many wh
 
 import dataclasses
 import datetime
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import Any
 
 from resjax import backend, record
@@ -36,7 +37,7 @@ class Trial:
 @dataclasses.dataclass(frozen=True)
 class Plan:
     """Attributes:
-    whole: the data set lies on each device; else a batch at a time.
+    whole: the data set lies on each device; else examples come as they are needed.
     trials: what was tried, where training does not fit.
     """
 
@@ -58,7 +59,11 @@ class Plan:
             return "fits"
         if _fits(self.needs[0], self.target.chip):
             return "evaluation does not fit: reduce config.train.eval_batch_size"
-        ways = {"batch_size": "reduce the batch to {}", "remat": "turn on config.train.remat={}"}
+        ways = {
+            "batch_size": "reduce the batch to {}",
+            "remat": "turn on config.train.remat={}",
+            "accumulate": "compute it in parts, config.train.accumulate={}",
+        }
         advice = [ways[trial.key].format(trial.value) for trial in self.trials if trial.fits]
         return "does not fit: " + (" or ".join(reversed(advice)) or "nothing that was tried does")
 
@@ -108,26 +113,42 @@ def plan(
         search = () if _fits(train, target.chip) else _search(config, target, layout, tell)
         model, mesh = config.model.to_dict(), meshes.axes(rehearsal.job.mesh)
         name = f"{model['name']} {model.get('depth', '')}".strip()
-        return Plan(name, target, mesh, rehearsal.whole, needs, tuple(search))
+        return Plan(name, target, mesh, not rehearsal.job.streams, needs, tuple(search))
 
 
 def _search(
     config: Config, target: Target, layout: Layout | None, tell: Callable[[str], None]
 ) -> Iterator[Trial]:
-    """Rematerialisation at this batch, the cheaper one first; then half of the batch, until it fits."""
-    for changes in _remats(config), _halves(config):
-        for key, value in changes:
-            changed = config.copy_and_resolve_references()
-            changed.train = merged(config.train, {key: value})
-            try:
-                rehearsal = rehearse(changed, target, layout)
-            except UserError:  # a model without units, or a batch that the devices cannot share out
-                continue
-            tell(f"training, {key}={value}")
-            need = rehearsal.train()
-            yield Trial(key, value, need.peak, _fits(need, target.chip))
-            if _fits(need, target.chip):
-                break
+    """Rematerialisation at this batch, the cheaper one first; then half of the batch, until it fits; then
+    this batch in parts of that size, and smaller ones.
+    """
+    attempt = partial(_until_one_fits, config, target, layout, tell)
+    yield from attempt(_remats(config))
+    halves = list(attempt(_halves(config)))
+    yield from halves
+    if halves and halves[-1].fits:
+        yield from attempt(_parts(config, int(halves[-1].value)))
+
+
+def _until_one_fits(
+    config: Config,
+    target: Target,
+    layout: Layout | None,
+    tell: Callable[[str], None],
+    changes: Iterable[tuple[str, int | str]],
+) -> Iterator[Trial]:
+    for key, value in changes:
+        changed = config.copy_and_resolve_references()
+        changed.train = merged(config.train, {key: value})
+        try:
+            rehearsal = rehearse(changed, target, layout)
+        except UserError:  # a model without units, or a batch that the devices cannot share out
+            continue
+        tell(f"training, {key}={value}")
+        need = rehearsal.train()
+        yield Trial(key, value, need.peak, _fits(need, target.chip))
+        if _fits(need, target.chip):
+            break
 
 
 def _remats(config: Config) -> list[tuple[str, str]]:
@@ -140,3 +161,11 @@ def _halves(config: Config) -> Iterator[tuple[str, int]]:
     while batch:
         yield "batch_size", batch
         batch //= 2
+
+
+def _parts(config: Config, fitting: int) -> Iterator[tuple[str, int]]:
+    """`fitting` is a batch that fits, in as many parts as the config has now."""
+    batch, parts = config.train.batch_size, config.train.accumulate
+    for count in range(parts + 1, batch + 1):
+        if batch % count == 0 and batch // count <= fitting // parts:
+            yield "accumulate", count

@@ -19,7 +19,7 @@ from resjax import backend
 from resjax import mesh as meshes
 from resjax.device import DeviceData, Variables
 from resjax.metrics import Metrics
-from resjax.step import Task, TrainState, eval_step, join, split, train_step
+from resjax.step import Task, TrainState, eval_step, join, split, split_all, train_step
 
 
 class TrainProgram:
@@ -30,7 +30,8 @@ class TrainProgram:
 
     def __init__(self, steps: int, task: Task, mesh: Mesh | None = None):
         self._steps, self._task, self._mesh = steps, task, mesh
-        self._compiled = jax.jit(self._run, donate_argnums=0, compiler_options=backend.compiler_options())
+        options = backend.compiler_options(task.deterministic)
+        self._compiled = jax.jit(self._run, donate_argnums=0, compiler_options=options)
 
     def __call__(
         self,
@@ -44,7 +45,8 @@ class TrainProgram:
         """-> the state `count` steps later, and a small array to wait for: the state goes into the next call.
 
         Args:
-          index: examples of each step; what lies from `count` on is not used.
+          index: examples of each step; what lies from `count` on is not used, nor is any of it where `data`
+            are those examples.
           key: of the whole phase.
           weights: factor of each output's loss at each step, by name.
         """
@@ -72,7 +74,7 @@ class TrainProgram:
             step_weights = {name: w[i] for name, w in weights.items()}
             batch = meshes.constrain(index[i], meshes.examples(self._mesh))
             state = self._gather(_restore(carry, kept))
-            state = train_step(state, batch, data, key, step_weights, task=self._task)
+            state = train_step(state, batch, data.at(i), key, step_weights, task=self._task)
             learning, _ = _strip(state, self._task.trained)
             return meshes.constrain(learning, meshes.state(self._mesh, learning))
 
@@ -90,9 +92,7 @@ class TrainProgram:
 def _strip(state: TrainState, trained: Collection[str]) -> tuple[TrainState, Variables]:
     """-> the state without the trunk's modules that do not learn, and those, by collection."""
     params, kept_params = split(state.params, trained)
-    pairs = {name: split(tree, trained) for name, tree in state.collections.items()}
-    collections = {name: learning for name, (learning, _) in pairs.items()}
-    kept = {name: kept for name, (_, kept) in pairs.items()}
+    collections, kept = split_all(state.collections, trained)
     return state.replace(params=params, collections=collections), {"params": kept_params, **kept}
 
 
@@ -107,7 +107,8 @@ class EvalProgram:
 
     def __init__(self, task: Task, mesh: Mesh | None = None):
         self._task, self.mesh = task, mesh
-        self._compiled = jax.jit(self._run, compiler_options=backend.compiler_options())
+        options = backend.compiler_options(task.deterministic)
+        self._compiled = jax.jit(self._run, compiler_options=options)
 
     def __call__(
         self,
@@ -117,7 +118,7 @@ class EvalProgram:
         mask: Bool[Any, " b"],
         data: DeviceData,
     ) -> Metrics:
-        sums = jax.device_put(sums, meshes.whole(self.mesh))
+        sums = meshes.put(sums, meshes.whole(self.mesh))
         return jax.tree.structure(sums).unflatten(self._compiled(variables, sums, index, mask, data))
 
     def lower(self, *arguments: Any) -> Any:

@@ -4,7 +4,9 @@ import contextlib
 import json
 import os
 import platform
+import secrets
 import subprocess
+import time
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -12,13 +14,14 @@ from typing import Any
 import filelock
 import jax
 
-from resjax import backend
+from resjax import backend, processes
 from resjax import config as configs
 from resjax.config import Config
 from resjax.errors import FolderBusy, UserError
 from resjax.events import Events
 
 PROBE = "probe/"  # begins the log's keys of what probes measure: probe/gradients/activations/main/block1
+SEEN_WITHIN = 20.0  # seconds, until a file that process 0 has written is seen by all
 PACKAGES = ("resjax", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "ml-collections", "numpy")
 
 
@@ -36,13 +39,29 @@ def write_atomically(path: Path, text: str) -> None:
 
 
 class RunFolder:
-    """A run's folder, held by one process at a time and belonging to one config."""
+    """A run's folder, held by one run at a time and belonging to one config; process 0 has the lock."""
 
     def __init__(self, path: Path, config: Config):
         self.path, self.config = path, config
         self._lock = filelock.FileLock(path / ".lock", blocking=False)
 
     def __enter__(self) -> "RunFolder":
+        try:
+            with processes.agreeing():
+                if processes.is_first():
+                    self._hold()
+                    self._claim()
+            if processes.count() > 1:
+                self._check_shared()
+        except BaseException:
+            self._lock.release()
+            raise
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self._lock.release()
+
+    def _hold(self) -> None:
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             self._lock.acquire()
@@ -54,15 +73,24 @@ class RunFolder:
             raise FolderBusy(
                 f"--workdir {self.path} is in use by another process; wait for it, or use another folder"
             ) from error
-        try:
-            self._claim()
-        except BaseException:
-            self._lock.release()
-            raise
-        return self
 
-    def __exit__(self, *_: Any) -> None:
-        self._lock.release()
+    def _check_shared(self) -> None:
+        """Raises UserError where the folder is not the same one for all processes."""
+        mark, text = self.path / ".shared", processes.tell(secrets.token_hex())
+        with processes.agreeing():
+            if processes.is_first():
+                write_atomically(mark, text)
+        with processes.agreeing():
+            until = time.monotonic() + SEEN_WITHIN
+            while not (mark.exists() and mark.read_text() == text):
+                if time.monotonic() > until:
+                    raise UserError(
+                        f"--workdir {self.path} is another folder in process {processes.index()} than in"
+                        " process 0; it must be one that all hosts share, under the same name"
+                    )
+                time.sleep(0.05)
+        if processes.is_first():
+            mark.unlink()
 
     def _claim(self) -> None:
         file = self.path / "config.json"
@@ -106,7 +134,7 @@ def read_config(workdir: Path) -> Config:
 
 
 class MetricsLog:
-    """metrics.jsonl, one line a report, and the same numbers as TensorBoard events.
+    """metrics.jsonl, one line a report, and the same numbers as TensorBoard events; process 0 writes them.
 
     `keep` lines stay, those of the checkpoint that the run resumes from; what a killed run wrote behind
     them is dropped, for the resumed run writes it again.
@@ -129,21 +157,26 @@ class MetricsLog:
                 f"{self._path} has {len(lines)} lines, but the checkpoint was made after {keep}; restore"
                 " the file or remove the folder"
             )
-        write_atomically(self._path, "".join(lines[:keep]))
-        self._file = self._path.open("a")
-        self._events = Events(workdir / "tensorboard", self.rows[-1]["step"] + 1 if self.rows else 0)
+        if processes.is_first():
+            write_atomically(self._path, "".join(lines[:keep]))
+            self._file = self._path.open("a")
+            self._events = Events(workdir / "tensorboard", self.rows[-1]["step"] + 1 if self.rows else 0)
 
     def __enter__(self) -> "MetricsLog":
         return self
 
     def __exit__(self, *_: Any) -> None:
-        self._events.close()
-        with contextlib.suppress(OSError):  # a full disk has been told by `write`
-            self._file.close()
+        if processes.is_first():
+            self._events.close()
+            with contextlib.suppress(OSError):  # a full disk has been told by `write`
+                self._file.close()
 
     def write(self, step: int, values: dict[str, float], phase: str = "") -> None:
         """`phase` is that of pretraining: rows of the last phase have none."""
         row: dict[str, Any] = {"step": step, **({"phase": phase} if phase else {}), **values}
+        self.rows.append(row)
+        if not processes.is_first():
+            return
         try:
             self._file.write(json.dumps(row) + "\n")
             self._file.flush()
@@ -155,7 +188,6 @@ class MetricsLog:
                 f"{self._path} cannot be written ({error.strerror}); make room, then start again: the run"
                 " goes on from its last checkpoint"
             ) from error
-        self.rows.append(row)
 
     def has(self, step: int, name: str) -> bool:
         return any(row["step"] == step and name in row for row in reversed(self.rows))

@@ -17,12 +17,15 @@ from resjax import metrics as metric
 from resjax.config import Config
 from resjax.data import sources
 from resjax.data.sources import Dataset
-from resjax.device import DeviceData, Features, Images
+from resjax.device import Batch, DeviceData, Features, Images
 from resjax.exchange import Exchange, exchanges
+from resjax.feed import AHEAD
 from resjax.job import Job
 from resjax.mesh import Layout
 from resjax.programs import EvalProgram, TrainProgram
+from resjax.schema import merged
 from resjax.topology import Target
+from resjax.train import IN_FLIGHT
 
 REFUSED = re.compile(r"RESOURCE_EXHAUSTED.* temporaries \(([\d.]+)([KMGT]?)\)", re.DOTALL)
 POWERS = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4}
@@ -43,7 +46,7 @@ class Need:
       flops: of convolutions and dense layers, two for each multiply-add; without what is computed anew.
       counted_flops, accessed: operations, and bytes to and from memory, as XLA counts them: the body of a
         loop once, and also what stays in on-chip memory. None of a refused program.
-      loops: identical units run in a loop.
+      loops: identical units, or the parts of a batch, run in a loop.
     """
 
     program: str
@@ -63,35 +66,38 @@ class Need:
 
 @dataclasses.dataclass(frozen=True)
 class Rehearsal:
-    """A job whose arrays are shapes.
-
-    Attributes:
-      whole: the data set lies on each device as in training; else a batch of it at a time, for its size is
-        not known here, or is more than training holds.
-    """
+    """A job whose arrays are shapes."""
 
     job: Job
-    whole: bool
 
     def train(self) -> Need:
         """-> what the program of training steps needs, in its last phase."""
-        stage, loop = self.job.last, self.job.loop
-        steps = loop.dispatch(stage.multiply_adds / stage.steps)
+        stage, loop, data = self.job.last, self.job.loop, self._training_data
+        steps = self.job.per_dispatch(stage)
         program = TrainProgram(steps, stage.task_at(0), self.job.mesh)
         index, key = np.zeros((steps, loop.batch_size), np.int32), self._everywhere(jax.random.key(0))
-        rest = (index, steps, self._training_data, key, stage.loss_weights(0, steps))
-        beside = self._bytes(self._evaluated_data)
-        return self._need("train", program, (self._state, *rest), loop.batch_size, beside)
+        rest = (index, steps, data, key, stage.loss_weights(0, steps))
+        waiting = self._examples(data, IN_FLIGHT + AHEAD)
+        beside = waiting if self.job.streams else self._bytes(self._evaluated_data)
+        given = self._bytes((self._state, data))
+        return self._need("train", program, (self._state, *rest), loop.batch_size, given, beside)
 
     def eval(self) -> Need:
         """-> what the program of evaluation needs, while training waits."""
-        task, state = self.job.last.task_at(0), self._state
-        batch = min(self.job.loop.eval_batch_size, len(self._evaluated))
-        batch += -batch % meshes.size(self.job.mesh)
-        sums = jax.tree.map(self._everywhere, metric.zeros(task.metric_names))
-        rest = (sums, np.zeros(batch, np.int32), np.ones(batch, bool), self._evaluated_data)
-        beside = self._bytes((state, self._training_data)) - self._bytes(state.variables)
-        return self._need("eval", EvalProgram(task, self.job.mesh), (state.variables, *rest), batch, beside)
+        task, state, data = self.job.last.task_at(0), self._state, self._evaluated_data
+        batch = self._evaluated_batch
+        program = EvalProgram(task, self.job.mesh)
+        sums = jax.tree.map(self._everywhere, metric.zeros(task.metric_shapes))
+        rest = (sums, np.zeros(batch, np.int32), np.ones(batch, bool), data)
+        waiting = self._examples(data, AHEAD) + self._examples(self._training_data, 1 + AHEAD)
+        beside = waiting if self.job.streams else self._bytes(self._training_data)
+        beside += self._bytes(state) - self._bytes(state.variables)
+        given = self._bytes((state.variables, data))
+        return self._need("eval", program, (state.variables, *rest), batch, given, beside)
+
+    def _examples(self, data: DeviceData, count: int) -> int:
+        """-> bytes of the examples of so many dispatches, where they are brought to the devices ahead."""
+        return count * self._bytes((data.images, data.labels)) if isinstance(data, Batch) else 0
 
     @property
     def _evaluated(self) -> Any:
@@ -104,22 +110,39 @@ class Rehearsal:
         return meshes.like(self.job.mesh, jax.eval_shape(stage.pack, stage.state_like(0)))
 
     @property
+    def _evaluated_batch(self) -> int:
+        batch = min(self.job.loop.eval_batch_size, len(self._evaluated))
+        return batch + -batch % meshes.size(self.job.mesh)
+
+    @property
     def _training_data(self) -> DeviceData:
-        return self._data(len(self.job.dataset.train) if self.whole else self.job.loop.batch_size)
+        if self.job.streams:
+            return self._batch(self.job.per_dispatch(self.job.last), self.job.loop.batch_size)
+        return self._data(len(self.job.dataset.train))
 
     @property
     def _evaluated_data(self) -> DeviceData:
-        return self._data(len(self._evaluated) if self.whole else self.job.loop.eval_batch_size)
+        return self._batch(self._evaluated_batch) if self.job.streams else self._data(len(self._evaluated))
+
+    def _batch(self, *sizes: int) -> Batch:
+        """-> examples of a step, or of several, as the devices share them out."""
+        shared = meshes.examples(self.job.mesh, axis=len(sizes) - 1)
+        shape = (*sizes, *self.job.dataset.image_shape)
+        images: Any = jax.ShapeDtypeStruct(shape, jnp.uint8, sharding=shared)
+        labels: Any = jax.ShapeDtypeStruct(sizes, jnp.int32, sharding=shared)
+        return Batch(images, labels, *self._beside_images)
 
     def _data(self, examples: int) -> DeviceData:
-        job, stage = self.job, self.job.last
-        labels = self._shape((examples,), jnp.int32)
+        stage, labels = self.job.last, self._shape((examples,), jnp.int32)
         if stage.keeps_features:
             read = stage.shapes.endpoints[stage.net.after]
             return Features(self._shape((examples, *read.shape), read.dtype), labels)
-        images = self._shape((examples, *job.dataset.image_shape), jnp.uint8)
-        rest = jax.tree.map(self._everywhere, (job.pipeline, job.teacher))
-        return Images(images, labels, *rest)
+        images = self._shape((examples, *self.job.dataset.image_shape), jnp.uint8)
+        return Images(images, labels, *self._beside_images)
+
+    @property
+    def _beside_images(self) -> Any:
+        return jax.tree.map(self._everywhere, (self.job.pipeline, self.job.teacher))
 
     def _everywhere(self, leaf: Any) -> Any:
         return self._shape(leaf.shape, leaf.dtype)
@@ -135,20 +158,20 @@ class Rehearsal:
             total += math.prod(shape) * leaf.dtype.itemsize
         return total
 
-    def _need(self, name: str, program: Any, arguments: Any, examples: int, beside: int) -> Need:
+    def _need(self, name: str, program: Any, arguments: Any, examples: int, given: int, beside: int) -> Need:
         stage, devices = self.job.last, meshes.size(self.job.mesh)
         step = stage.multiply_adds / stage.steps / self.job.loop.batch_size
         forward = step if name == "train" else step / (1 + cost.BACKWARD)
+        loops = any(stage.net.scanned) or (name == "train" and self.job.loop.accumulate > 1)
         known: dict[str, Any] = {"program": name, "examples": examples, "beside": beside}
-        known |= {"flops": 2 * examples * forward / devices, "loops": any(stage.net.scanned)}
-        resident = self._bytes((self._state, self._training_data, self._evaluated_data))
+        known |= {"flops": 2 * examples * forward / devices, "loops": loops}
         start = time.perf_counter()
         lowered = program.lower(*arguments)
         try:
             compiled = lowered.compile()
         except jax.errors.JaxRuntimeError as error:
             seconds = time.perf_counter() - start
-            return _refused(error, resident - beside, **known, compile_seconds=seconds)
+            return _refused(error, given, **known, compile_seconds=seconds)
         return _accepted(compiled, **known, compile_seconds=time.perf_counter() - start)
 
 
@@ -188,13 +211,20 @@ def _refused(error: Exception, arguments: int, **known: Any) -> Need:
 
 def rehearse(config: Config, target: Target, layout: Layout | None) -> Rehearsal:
     """-> the job of a config on a target's devices; raises UserError as training does."""
-    batch = config.train.batch_size
-    layout = meshes.choose(layout, len(target.devices), batch, target.name)
+    batch, parts = config.train.batch_size, config.train.accumulate
+    layout = meshes.choose(layout, len(target.devices), batch, parts, target.name)
     dataset = sources.outline(**config.data.to_dict())
+    if dataset is None:  # of unknown size: it is taken to be large
+        dataset, config = _unknown(config), _streamed(config)
     alone = target.here and layout.size == 1
     mesh = None if alone else layout.mesh(target.devices)
-    held = dataset or _unknown(config)
-    return Rehearsal(jobs.build(config, lambda **_: held, mesh), dataset is not None)
+    return Rehearsal(jobs.build(config, lambda **_: dataset, mesh))
+
+
+def _streamed(config: Config) -> Config:
+    changed = config.copy_and_resolve_references()
+    changed.data = merged(config.data, {"hold": "host"})
+    return changed
 
 
 def _unknown(config: Config) -> Dataset:

@@ -5,9 +5,10 @@ from typing import Any
 
 import numpy as np
 
+from resjax import backend, processes
 from resjax import config as configs
 from resjax import mesh as meshes
-from resjax.checkpoint import digest
+from resjax.digests import digest
 from resjax.errors import Diverged
 from resjax.job import Job
 from resjax.phases import Stage
@@ -40,7 +41,9 @@ def result(
         "compiling_seconds": round(clock.compiling, 3),
         "images_per_second": round(clock.images_per_second, 1),
         "mesh": meshes.axes(job.mesh),
+        "processes": processes.count(),
         **provenance(),
+        "compiler_options": backend.compiler_options(job.loop.deterministic) or {},
     }
 
 
@@ -62,7 +65,7 @@ def newest(job: Job, stage: Stage, log: MetricsLog, clock: Clock) -> str:
     found: dict[str, float] = {}
     for row in log.rows[-3:]:
         found |= row
-    output = stage.task.metric_names[0].removesuffix("loss")
+    output = next(iter(stage.task.metric_shapes)).removesuffix("loss")
     parts = [
         f"{label} {found[name]:{form}}"
         for label, name, form in (

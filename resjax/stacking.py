@@ -36,11 +36,19 @@ def unstack(tree: Any, chains: Sequence[Chain]) -> Any:
         for chain in chains:
             if chain[0] in trunk:
                 leaves, names = jax.tree.flatten(trunk[chain[0]])
-                each = zip(*(list(leaf) for leaf in leaves), strict=True)
+                each = zip(*map(_rows, leaves), strict=True)
                 trunk |= {name: names.unflatten(part) for name, part in zip(chain, each, strict=True)}
         return trunk
 
     return _at_trunks(tree, apart) if chains else tree
+
+
+def _rows(leaf: Any) -> list[Any]:
+    """-> what lies along the first axis; JAX does not iterate over arrays of which others hold parts."""
+    traced = isinstance(leaf, jax.core.Tracer)
+    if traced or not isinstance(leaf, jax.Array) or leaf.is_fully_addressable or leaf.is_fully_replicated:
+        return list(leaf)
+    return [leaf[number] for number in range(len(leaf))]
 
 
 def _at_trunks(tree: Any, change: Callable[[dict[str, Any]], dict[str, Any]]) -> Any:

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Collection, Mapping
+from functools import partial
 from typing import Any
 
 import jax
@@ -10,8 +11,9 @@ import optax
 from flax import struct
 from jaxtyping import Array, Bool, Float, Int
 
+from resjax import accumulate
 from resjax import metrics as metric
-from resjax.device import DeviceData, Variables
+from resjax.device import DeviceData, Targets, Variables
 from resjax.losses import Objective
 from resjax.metrics import Metrics
 from resjax.models.heads import Net, discard, parameters_of
@@ -54,6 +56,8 @@ class Task:
     Attributes:
       trained: the modules of the trunk that learn; the others keep their parameters and statistics.
       eval_mirrored: in evaluation, logits are means over an image and its mirror image.
+      parts: a step computes its batch in so many of equal size, one after the other.
+      deterministic: its programs give the same bits whenever they are run.
     """
 
     net: Net
@@ -62,13 +66,15 @@ class Task:
     trained: frozenset[str]
     ema_decay: float = 0.0
     eval_mirrored: bool = False
+    parts: int = 1
+    deterministic: bool = False
 
     def without(self, heads: Collection[str]) -> "Task":
         return dataclasses.replace(self, net=self.net.without(heads))
 
     @property
-    def metric_names(self) -> list[str]:
-        return metric.metric_names(self.net.output_names, self.objective.terms)
+    def metric_shapes(self) -> dict[str, tuple[int, ...]]:
+        return metric.shapes(self.net.output_names, self.objective.terms)
 
 
 def init_state(task: Task, variables: Variables) -> TrainState:
@@ -82,7 +88,7 @@ def init_state(task: Task, variables: Variables) -> TrainState:
         collections=collections,
         opt_state=task.optimizer.init(split(params, task.trained)[0]),
         ema=jax.tree.map(jnp.copy, average),
-        metrics=metric.zeros(task.metric_names),
+        metrics=metric.zeros(task.metric_shapes),
         diverged_at=jnp.full((), -1, jnp.int32),
     )
 
@@ -93,6 +99,12 @@ def split(tree: Mapping[str, Any], trained: Collection[str]) -> tuple[dict[str, 
     kept = {name: part for name, part in trunk.items() if name not in trained}
     learning = {name: part for name, part in trunk.items() if name in trained}
     return {**tree, "trunk": learning} if kept else dict(tree), kept
+
+
+def split_all(collections: Variables, trained: Collection[str]) -> tuple[Variables, Variables]:
+    """-> each collection as `split` has it."""
+    pairs = {name: split(tree, trained) for name, tree in collections.items()}
+    return {name: pair[0] for name, pair in pairs.items()}, {name: pair[1] for name, pair in pairs.items()}
 
 
 def join(learning: Mapping[str, Any], kept: Mapping[str, Any]) -> dict[str, Any]:
@@ -115,10 +127,49 @@ def train_step(
       key: of the whole phase; the step's own is folded in.
       weights: factor of each output's loss in the sum, by name; traced, so a change compiles nothing.
     """
-    augment_key, dropout_key = jax.random.split(jax.random.fold_in(key, state.step))
+    augment_key, noise_key = jax.random.split(jax.random.fold_in(key, state.step))
     features, targets = data.read(
         task.net, {"params": state.params, **state.collections}, index, augment_key
     )  # fmt: skip
+    read = {"labels", *(task.objective.terms[name].target for name in task.net.output_names)}
+    batch = features, {name: targets[name] for name in read}
+    learning, kept = split(state.params, task.trained)
+    moving, still = split_all(state.collections, task.trained)
+    like = (jnp.zeros(()), learning, moving), jax.tree.map(jnp.zeros_like, state.metrics)
+    find = partial(_differentiate, state, weights, task)
+    (loss, grads, moved), found = accumulate.over_parts(find, task.parts, batch, noise_key, like)
+    updates, opt_state = task.optimizer.update(grads, state.opt_state, learning)
+    updated: Any = optax.apply_updates(learning, updates)
+    params = join(updated, kept)
+    collections = {name: join(tree, still[name]) for name, tree in moved.items()}
+    ema = state.ema
+    if ema is not None:
+        ema = optax.incremental_update({"params": params, **collections}, ema, 1 - task.ema_decay)
+    bad_now = ~jnp.isfinite(loss) & (state.diverged_at < 0)
+    return state.replace(
+        step=state.step + 1,
+        params=params,
+        collections=collections,
+        opt_state=opt_state,
+        ema=ema,
+        metrics=metric.merge(state.metrics, found),
+        diverged_at=jnp.where(bad_now, state.step, state.diverged_at),
+    )
+
+
+def _differentiate(
+    state: TrainState,
+    weights: Mapping[str, Float[Array, ""]],
+    task: Task,
+    batch: tuple[Array, Targets],
+    key: Array,
+) -> tuple[tuple[Array, Any, Variables], Metrics]:
+    """-> (mean loss, its gradients, statistics that have moved) and the metrics of a batch, or a part of one.
+
+    Args:
+      key: of dropout and noise.
+    """
+    features, targets = batch
     learning, kept = split(state.params, task.trained)
     endpoints = None if task.trained else _frozen_endpoints(state, features, task.net)
 
@@ -130,32 +181,14 @@ def train_step(
             train=True,
             endpoints=endpoints,
             mutable=list(state.collections),
-            rngs={"dropout": dropout_key, "noise": dropout_key},
+            rngs={"dropout": key, "noise": key},
         )
         loss = task.objective(outputs, targets, weights, _squared_norms(params, task.objective))
         return loss, (outputs, collections)
 
     (loss, (outputs, collections)), grads = jax.value_and_grad(loss_fn, has_aux=True)(learning)
-    updates, opt_state = task.optimizer.update(grads, state.opt_state, learning)
-    moved: Any = optax.apply_updates(learning, updates)
-    params = join(moved, kept)
-    collections = {
-        name: join(split(new, task.trained)[0], split(state.collections[name], task.trained)[1])
-        for name, new in collections.items()
-    }
-    ema = state.ema
-    if ema is not None:
-        ema = optax.incremental_update({"params": params, **collections}, ema, 1 - task.ema_decay)
-    bad_now = ~jnp.isfinite(loss) & (state.diverged_at < 0)
-    return state.replace(
-        step=state.step + 1,
-        params=params,
-        collections=collections,
-        opt_state=opt_state,
-        ema=ema,
-        metrics=metric.merge(state.metrics, metric.measure(outputs, targets, terms=task.objective.terms)),
-        diverged_at=jnp.where(bad_now, state.step, state.diverged_at),
-    )
+    moved, _ = split_all(collections, task.trained)
+    return (loss, grads, moved), metric.measure(outputs, targets, terms=task.objective.terms)
 
 
 def _frozen_endpoints(state: TrainState, features: Array, net: Net) -> dict[str, Array]:

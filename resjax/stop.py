@@ -5,7 +5,7 @@ import signal
 import threading
 from collections.abc import Iterator
 from types import FrameType
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Self
 
 from resjax.errors import Interrupted
 
@@ -21,7 +21,7 @@ class StopRequest:
         self.signal: str | None = None
         self._former: dict[int, Any] = {}
 
-    def __enter__(self) -> "StopRequest":
+    def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():  # only there Python lets handlers be set
             self._former = {number: signal.signal(number, self._note) for number in self.signals}
         return self

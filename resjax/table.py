@@ -10,7 +10,7 @@ from pathlib import Path
 
 import filelock
 
-from resjax import assemble, budget, figure, records, render
+from resjax import assemble, budget, figure, processes, records, render
 from resjax import config as configs
 from resjax import mesh as meshes
 from resjax.budget import FULL
@@ -111,21 +111,26 @@ def run(work: Work, display: Display, engine: Engine = one_by_one) -> None:
       Interrupted: SIGTERM, Ctrl-C or the end of the time; finished cells and the state of the running one
         are saved.
     """
-    missing = work.missing()
-    for cell in missing:
-        config = work.config(cell)
-        assemble.check(config)
-        if engine is one_by_one:  # the devices of another one are elsewhere
-            meshes.make(work.layout, config.train.batch_size)
+    numbers = [number for number, cell in enumerate(work.cells) if not work.has(cell)]
+    missing = [work.cells[number] for number in processes.tell(numbers)]
+    with processes.agreeing():
+        for cell in missing:
+            config = work.config(cell)
+            assemble.check(config)
+            if engine is one_by_one:  # the devices of another one are elsewhere
+                meshes.make(work.layout, config.train.batch_size, config.train.accumulate)
     display.say(f"{work.name}: {len(work.cells) - len(missing)} cells recorded, {len(missing)} to run")
     engine(work, missing, display)
 
 
 def run_cell(work: Work, cell: Cell, display: Display, load: Callable[..., Dataset] = sources.load) -> None:
-    """Runs one cell and records it, where no other process does; UserError where it cannot run."""
+    """Runs one cell and records it, where no other run does; UserError where it cannot run."""
     try:
-        with _alone(work.record(cell)):
-            if not work.has(cell):  # another process may have run it since
+        with contextlib.ExitStack() as held:
+            with processes.agreeing():
+                if processes.is_first():
+                    held.enter_context(_alone(work.record(cell)))
+            if not processes.tell(work.has(cell)):  # another run may have made it since
                 _record(work, cell, display, load)
     except FolderBusy as error:
         display.say(f"{cell.label}: skipped, {error}")
@@ -157,7 +162,8 @@ def _record(work: Work, cell: Cell, display: Display, load: Callable[..., Datase
     except Diverged as error:
         display.say(f"{cell.label}: {error}")
         record = identity | {"config": configs.portable(config), "diverged_at": error.step, **provenance()}
-    write_atomically(work.record(cell), json.dumps(record, indent=1) + "\n")
+    if processes.is_first():
+        write_atomically(work.record(cell), json.dumps(record, indent=1) + "\n")
 
 
 def publish(table: Table, file: Path, results: Path) -> str:

@@ -8,29 +8,29 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
+from resjax import lockstep, processes
 from resjax import mesh as meshes
 from resjax import metrics as metric
+from resjax.beginnings import Beginnings
 from resjax.checkpoint import Checkpoints
 from resjax.config import Config
 from resjax.data import sources
-from resjax.data.batches import train_batches
 from resjax.data.sources import Dataset
-from resjax.device import DeviceData, FeatureCache
+from resjax.device import DeviceData, FeatureCache, Streamed
 from resjax.errors import Interrupted
 from resjax.evaluate import Evaluator
+from resjax.feed import chunks, feed
 from resjax.job import Job, build
-from resjax.loop import following
 from resjax.mesh import Layout
-from resjax.phases import Stage, trunk_of
+from resjax.phases import Stage
 from resjax.programs import TrainProgram
 from resjax.progress import Clock, Display
 from resjax.record import MetricsLog, RunFolder, write_atomically
 from resjax.result import diverged, newest, result, score
-from resjax.step import Task, TrainState
-from resjax.stop import StopRequest
-from resjax.transfer import transfer
+from resjax.step import Task
+from resjax.storage import saved
+from resjax.vote import CommonStop
 from resjax.watching import Watcher
 
 IN_FLIGHT = 2  # dispatched chunks that may be unfinished: enough to keep the device busy
@@ -45,6 +45,8 @@ def train(
 ) -> dict[str, Any]:
     """Trains what `config` describes in the folder `workdir`, going on where a former run stopped.
 
+    Where there are several processes, all call this, and `workdir` is one that they share.
+
     Args:
       load: reads the section `data`; a table passes one that remembers.
       layout: of the devices; None: all share out the batch. A run may go on with another one.
@@ -57,14 +59,19 @@ def train(
       Interrupted: SIGTERM or Ctrl-C; the state is saved.
       Diverged: the loss became NaN or infinite.
     """
-    job = build(config, load, meshes.make(layout, config.train.batch_size))
-    with RunFolder(workdir, config) as folder, StopRequest() as stop:
-        found = folder.result()
-        if found is None:
+    with processes.agreeing():
+        job = build(config, load, meshes.make(layout, config.train.batch_size, config.train.accumulate))
+    lockstep.check(job)
+    with RunFolder(workdir, config) as folder, CommonStop() as stop:
+        with processes.agreeing():
+            found = folder.result()
+        if processes.tell(found is None):
+            processes.saves(lambda: saved(workdir))
             with Checkpoints(workdir) as checkpoints, display or Display(quiet=True) as shown:
                 found = _Run(job, workdir, checkpoints, stop, shown).all_phases()
-            write_atomically(workdir / "result.json", json.dumps(found, indent=2) + "\n")
-    return found
+            if processes.is_first():
+                write_atomically(workdir / "result.json", json.dumps(found, indent=2) + "\n")
+    return found or {}  # process 0 sees its own file, another host perhaps not yet
 
 
 class _Run:
@@ -73,26 +80,26 @@ class _Run:
     Steps count from the start of the phase; only checkpoints, the log and messages count them all.
     """
 
-    def __init__(
-        self, job: Job, workdir: Path, checkpoints: Checkpoints, stop: StopRequest, display: Display
-    ):
+    def __init__(self, job: Job, workdir: Path, checkpoints: Checkpoints, stop: CommonStop, display: Display):
         self.job, self.workdir = job, workdir
         self.checkpoints, self.stop, self.display = checkpoints, stop, display
-        self.init_key, self.run_key = jax.random.split(jax.random.key(job.config.seed))
+        init_key, self.run_key = jax.random.split(jax.random.key(job.config.seed))
         resumed = checkpoints.resume(job.state_like)
         if resumed is None:
             self.stage, self.clock, self.log_lines = job.stages[0], Clock(), 0
-            self.transfers: list[dict[str, Any]] = []
-            self.state = self._first_state()
+            self.beginnings = Beginnings(job, init_key, display, [])
+            self.state = self.beginnings.first()
+            lockstep.check_state(self.state)
         else:
             state, meta = resumed
             self.stage, self.clock = job.stage_at(meta["step"]), Clock(**meta["clock"])
             self.state = self.stage.pack(state)
-            self.log_lines, self.transfers = meta["log_lines"], meta["transfers"]
+            self.log_lines = meta["log_lines"]
+            self.beginnings = Beginnings(job, init_key, display, meta["transfers"])
             display.say(f"resuming {workdir} at step {meta['step']} of {job.total_steps}")
         self.evaluate, self.watch = Evaluator(job), Watcher(job)
         names = {"train", self.evaluate.often, "test"}
-        self.cache = FeatureCache({name: job.device_data(job.dataset.split(name)) for name in names})
+        self.cache = FeatureCache({name: job.source(job.dataset.split(name)) for name in names})
 
     @property
     def step(self) -> int:
@@ -111,37 +118,23 @@ class _Run:
                     self._go_on_to(stage)
                 self._phase()
             self.checkpoints.wait()
-            return result(job, self.stage.unpack(self.state), self.log, self.clock, self.transfers)
-
-    def _first_state(self) -> TrainState:
-        if self.job.start is None:
-            return self.stage.init_state(self.init_key)
-        return self._take_over(self.job.start.variables, f"{self.job.start.run}, step {self.job.start.step}")
+            return result(job, self.stage.unpack(self.state), self.log, self.clock, self.beginnings.transfers)
 
     def _go_on_to(self, stage: Stage) -> None:
         """Begins a phase with the trunk that the one before it left."""
-        before = self.stage.unpack(trunk_of({"params": self.state.params, **self.state.collections}))
-        origin, same = f"phase {self.stage.name}", stage.net.trunk == self.stage.net.trunk
+        self.state = self.beginnings.following(stage, self.stage, self.state)
         self.stage, self.done = stage, 0
-        self.state = stage.init_state(self.init_key, before) if same else self._take_over(before, origin)
-
-    def _take_over(self, before: Any, origin: str) -> TrainState:
-        """-> the first state of the phase, with what its trunk has in common with another one."""
-        trunk, found = transfer(before, self.stage.init_trunk(self.init_key))
-        self.transfers.append({"phase": self.stage.name, "from": origin, **dataclasses.asdict(found)})
-        self.display.say(f"phase {self.stage.name} starts from {origin}: {found}")
-        return self.stage.init_state(self.init_key, trunk)
 
     def _phase(self) -> None:
         """All steps of the phase that are not yet done."""
         job, stage, loop = self.job, self.stage, self.job.loop
-        per_dispatch = loop.dispatch(stage.multiply_adds / stage.steps)
+        per_dispatch = job.per_dispatch(stage)
         task = stage.task_at(max(self.done - 1, 0))
-        self.state = jax.device_put(self.state, meshes.state(job.mesh, self.state))
+        self.state = meshes.put(self.state, meshes.state(job.mesh, self.state))
         variables = {"params": self.state.params, **self.state.collections}
         splits = self.cache.of(stage.net, variables, stage.shapes, keep=stage.keeps_features)
-        splits = jax.device_put(splits, meshes.whole(job.mesh))
-        data = splits["train"]
+        splits = meshes.put(splits, meshes.whole(job.mesh))
+        dispatches = feed(splits["train"], chunks(job, stage, self.done))
         chunk = self._compile(task, splits, per_dispatch)
         pretraining = len(job.stages) - 1 - job.stages.index(stage)  # 0 in the last phase, as without any
         key = jax.random.fold_in(self.run_key, pretraining) if pretraining else self.run_key
@@ -159,20 +152,13 @@ class _Run:
                     self._save(score(found, self.log))
             if at_end:
                 break
-            self._interrupt_if_asked()
+            self._interrupt_if_asked(IN_FLIGHT)
             if self.done in stage.discards and task != stage.task_at(self.done):
                 task = stage.task_at(self.done)
                 self.state = self.state.without(stage.discards[self.done])
                 chunk, cold = self._compile(task, splits, per_dispatch), True
 
-            boundary = min(following(self.done, loop.log_every), following(self.done, job.eval_steps))
-            boundary = min(boundary, following(self.step, loop.checkpoint_every) - stage.start)
-            boundary = min(boundary, self.watch.boundary(self.done))
-            later = [at for at in stage.discards if at > self.done]
-            count = min(boundary, stage.steps, self.done + per_dispatch, *later) - self.done
-            index = np.zeros((per_dispatch, loop.batch_size), np.int32)
-            examples = len(data.labels)
-            index[:count] = train_batches(examples, loop.batch_size, job.config.seed, self.done, count)
+            index, count, data = next(dispatches)
             weights = stage.loss_weights(self.done, per_dispatch)
             self.state, token = chunk(self.state, index, count, data, key, weights)
             self.done += count
@@ -200,7 +186,9 @@ class _Run:
                 self._save()
             self.update(self.step, newest(job, stage, self.log, self.clock))
 
-    def _compile(self, task: Task, splits: Mapping[str, DeviceData], per_dispatch: int) -> TrainProgram:
+    def _compile(
+        self, task: Task, splits: Mapping[str, DeviceData | Streamed], per_dispatch: int
+    ) -> TrainProgram:
         self.evaluate.attend(task, splits)
         return TrainProgram(per_dispatch, task, self.job.mesh)
 
@@ -210,7 +198,8 @@ class _Run:
         means = {f"train/{name}": value for name, value in metric.values(self.state.metrics).items()}
         rate = float(jnp.asarray(self.stage.schedule(self.done - 1)))
         self._write({**means, "learning_rate": rate})
-        zeros = jax.device_put(metric.zeros(self.state.metrics), meshes.whole(self.job.mesh))
+        zeros = jax.tree.map(jnp.zeros_like, self.state.metrics)
+        zeros = meshes.put(zeros, meshes.whole(self.job.mesh))
         self.state = self.state.replace(metrics=zeros)
 
     def _probe(self) -> None:
@@ -223,19 +212,20 @@ class _Run:
     def _save(self, score: float | None = None) -> None:
         self._check_finite()
         self.clock.tick()
-        meta = {"step": self.step, "log_lines": len(self.log.rows), "transfers": self.transfers}
+        meta = {"step": self.step, "log_lines": len(self.log.rows), "transfers": self.beginnings.transfers}
         meta |= {"clock": dataclasses.asdict(self.clock)}
         self.checkpoints.save(self.step, self.stage.unpack(self.state), meta, score)
         self.clock.tick()
 
-    def _interrupt_if_asked(self) -> None:
-        if self.stop.signal:
+    def _interrupt_if_asked(self, lag: int = 0) -> None:
+        signal = self.stop.asked(lag)
+        if signal:
             if self.step not in self.checkpoints.steps():
                 self._save()
             self.checkpoints.wait()
             raise Interrupted(
-                f"{self.stop.signal}: saved step {self.step} of {self.job.total_steps} in"
-                f" {self.checkpoints.folder}; the same command goes on"
+                f"{signal}: saved step {self.step} of {self.job.total_steps} in {self.checkpoints.folder};"
+                " the same command goes on"
             )
 
     def _check_finite(self) -> None:

@@ -1,5 +1,13 @@
 """What `resjax VERB --help` says."""
 
+PROCESSES = """\
+Several processes, on one host or on many, share the work when each is started with the same command and
+--distributed, where Cloud TPU, SLURM, Kubernetes or Open MPI tell them who they are, or with --coordinator
+HOST:PORT --processes N --process I: a free port of the host of process 0, and 0 to N-1. They must share the
+folder. A signal to one stops all of them at the same step; where one is lost, the others say so and exit with
+code 75 too. Start all again, as many as you like.
+"""
+
 OVERRIDES = """\
 Any key of the config can be overridden, in ml_collections' way, as often as you like:
   --config.model.depth=56  --config.schedule.drops="(80,120)"  --config.heads[0].weight=0.1
@@ -18,10 +26,12 @@ All devices of the machine share out each batch. --mesh data=4 takes four of the
 and splits parameters and optimizer state over pairs. The numbers are the same to rounding, and a run may go
 on with another mesh.
 
+{PROCESSES}
 examples:
   resjax train --config configs/digits.py --workdir runs/digits
   resjax train --config configs/cifar10_resnet.py --workdir runs/r20 --mesh data=8
   resjax train --config configs/cifar10_resnet.py --workdir runs/r56 --config.model.depth=56
+  srun resjax train --config configs/cifar10_resnet.py --workdir runs/r20 --distributed
 """
 
 VERIFY = f"""\
@@ -29,18 +39,23 @@ Trains the net that a config describes twice, as real processes of resjax train:
 killed at random moments, SIGKILL and SIGTERM mixed, and resumed as often. Then compares the reports, the
 curve and every array of the last state, bit by bit. Prints a line for each kill and the verdict.
 
+With --processes N each run is shared by N processes on this machine; every signal goes to one of them, at
+random, and the others must notice and end before all are started again.
+
 Exit code 0: the same bits; 1: they differ, and the first that does is named.
 {OVERRIDES}
 examples:
   resjax verify-resume --config configs/digits.py
   resjax verify-resume --config configs/cifar10_resnet.py:56 --budget 0.01 --kills 5 --seed 1
+  resjax verify-resume --config configs/digits.py --processes 2 --kills 20
 """
 
 EVAL = f"""\
 Evaluates a run's checkpoint on every example of a split, each counted once.
 
 Without --config, the run's own config is used. All devices share out the examples; --mesh is as in training,
-and need not be the one that the run was trained on.
+and need not be the one that the run was trained on. Several processes share them too, with the options of
+resjax train.
 {OVERRIDES}
 examples:
   resjax eval --workdir runs/digits
@@ -58,7 +73,8 @@ after a colon.
 
 --budget runs every schedule shortened to a share, drops and warm-up with it; such runs are recorded and
 shown apart, never as the full ones. --seconds ends like Ctrl-C: saved, exit code 75, to be gone on with.
---mesh is as in resjax train; what is recorded depends on it by rounding alone.
+--mesh is as in resjax train; what is recorded depends on it by rounding alone. So are --distributed and
+--coordinator: all processes then go through the cells together, and process 0 writes the records.
 
 --engine slurm writes the script of an array job, one missing cell a task, and says how to submit it; a
 task whose time ends is saved and queued again. --engine ray runs the cells as tasks of a Ray cluster; where
@@ -86,12 +102,23 @@ examples:
   resjax show --config configs/imagenet_resnet.py:50 --config.model.skip=False
 """
 
+MODELS = """\
+Lists the families of nets, each by nets that its paper prints: their settings, which are keys of
+config.model, and at the input that is told their parameters, multiply-adds of one image and source. Nothing
+is trained or downloaded. A family's keys and defaults are the arguments of its function in resjax/models/.
+
+examples:
+  resjax models
+  resjax show --config configs/cifar10_resnet.py --config.model.name=wide_resnet --config.model.depth=16
+"""
+
 PLAN = f"""\
 Compiles a config's programs of training and evaluation, for a TPU slice that need not be there or for this
 machine's own devices, and prints what each device needs: memory, operations, bytes, collectives, and the
 least time of a step by the chip's peak figures. Nothing is run, and the data set need not be on this machine.
 
-Where training does not fit, rematerialisation and smaller batches are compiled in turn until one fits.
+Where training does not fit, rematerialisation, smaller batches, and the batch in parts of such a size
+(config.train.accumulate) are compiled in turn, until one of each fits.
 --topology takes v4, v5e, v5p and v6e with the slice's shape, and needs libtpu: pip install 'resjax[tpu]'.
 --mesh is as in training.
 
@@ -120,6 +147,8 @@ Measures a net at the start of training, of a config, or at a checkpoint of a ru
                    epochs=20 learning_rate=0.1 examples=500
   jacobian         singular values of the blocks' and the net's input-output Jacobian
                    examples=8 steps=16 draws=16
+  through-time     norm of the loss gradient at each step of a recurrent net
+                   examples=128
 
 --compare overlays several: each is a config or a run's folder, with a label of its own, and behind a
 config overrides of its own. Those of one label are seeds of one arm. The settings below each probe are

@@ -9,28 +9,41 @@ from typing import TYPE_CHECKING
 from resjax.errors import UserError
 
 if TYPE_CHECKING:
+    from resjax.environment import Group
     from resjax.table import Engine, Work
 
+PROCESSES = ("distributed", "coordinator", "processes", "process", "join_timeout")
 # The options of `resjax table` that not all engines have.
 OPTIONS_OF = {
-    "plain": {"seconds"},
+    "plain": {"seconds", *PROCESSES},
     "slurm": {"cpus", "gpus", "partition", "time"},
     "ray": {"cpus", "gpus", "tpus", "address", "seconds"},
 }
 
 
 def train(args: argparse.Namespace) -> None:
-    from resjax import budget, config, mesh, train
+    group = _group(args)
+    from resjax import budget, config, mesh, processes, train
     from resjax.progress import Display
 
-    loaded = budget.shorten(config.load(args.config, args.overrides), args.budget)
-    display, layout = Display(quiet=args.quiet), mesh.parse(args.mesh)
-    result = train.train(loaded, args.workdir, display, layout=layout)
-    _print_metrics(result["metrics"])
-    print(
-        f"{result['steps']} steps in {result['seconds']:.1f} s, {result['images_per_second']:.0f} images/s;"
-        f" {args.workdir / 'result.json'}"
-    )
+    with processes.joined(group):
+        with processes.agreeing():
+            loaded = budget.shorten(config.load(args.config, args.overrides), args.budget)
+            layout = mesh.parse(args.mesh)
+        display = Display(quiet=args.quiet or not processes.is_first())
+        result = train.train(loaded, args.workdir, display, layout=layout)
+        if processes.is_first():
+            _print_metrics(result["metrics"])
+            print(
+                f"{result['steps']} steps in {result['seconds']:.1f} s,"
+                f" {result['images_per_second']:.0f} images/s; {args.workdir / 'result.json'}"
+            )
+
+
+def _group(args: argparse.Namespace) -> "Group | None":
+    from resjax import environment
+
+    return environment.parse(**{name: getattr(args, name) for name in PROCESSES})
 
 
 def verify_resume(args: argparse.Namespace) -> None:
@@ -42,7 +55,8 @@ def verify_resume(args: argparse.Namespace) -> None:
     flags += ["--mesh", args.mesh] if args.mesh else []
     with tempfile.TemporaryDirectory(prefix="resjax-") as folder:
         workdir = args.workdir or Path(folder)
-        found = verify.verify(flags, workdir, args.kills, args.seed, Display(quiet=args.quiet))
+        display, several = Display(quiet=args.quiet), args.processes
+        found = verify.verify(flags, workdir, args.kills, args.seed, display, several)
     print("\n".join(found.kills))
     if found.difference:
         raise Differs(f"the bits differ, first in {found.difference}")
@@ -50,15 +64,20 @@ def verify_resume(args: argparse.Namespace) -> None:
 
 
 def evaluate(args: argparse.Namespace) -> None:
-    from resjax import config, evaluate, mesh
-
     if args.overrides and not args.config:
         raise UserError("overrides need --config FILE; without it the run's own config is used as it is")
-    loaded = config.load(args.config, args.overrides) if args.config else None
+    group = _group(args)
+    from resjax import config, evaluate, mesh, processes
+
     which = {"split": args.split, "checkpoint": args.checkpoint}
-    report = evaluate.evaluate(args.workdir, config=loaded, layout=mesh.parse(args.mesh), **which)
-    print(f"step {report.pop('step')}, {report.pop('examples')} examples of {report.pop('split')}:")
-    _print_metrics(report)
+    with processes.joined(group):
+        with processes.agreeing():
+            loaded = config.load(args.config, args.overrides) if args.config else None
+            layout = mesh.parse(args.mesh)
+        report = evaluate.evaluate(args.workdir, config=loaded, layout=layout, **which)
+        if processes.is_first():
+            print(f"step {report.pop('step')}, {report.pop('examples')} examples of {report.pop('split')}:")
+            _print_metrics(report)
 
 
 def _print_metrics(metrics: dict[str, float]) -> None:
@@ -67,29 +86,35 @@ def _print_metrics(metrics: dict[str, float]) -> None:
 
 
 def table(args: argparse.Namespace) -> None:
-    from resjax import catalogue, mesh, table
+    group = _group(args)
+    if group and (args.list or args.render or args.plan):
+        raise UserError("--list, --render and --plan run nothing; leave out the options of several processes")
+    from resjax import catalogue, mesh, processes, table
 
     if args.list:
         print(catalogue.listing(Path(args.file or "experiments")))
         return
     if not args.file:
         raise UserError("resjax table needs a table's file; resjax table --list shows those in experiments")
-    loaded, (file, _) = table.load(args.file), table.split(args.file)
-    results = args.results / loaded.name if args.results else loaded.results(file)
-    if not args.render:
-        cells = table.choose(loaded, file, args.row, args.seed)
-        layout = mesh.parse(args.mesh)
-        _work(args, table.Work(loaded, cells, args.budget, results, args.workdir, layout))
-    if args.render or not (args.plan or args.engine == "slurm"):
-        print(table.publish(loaded, file, results))
+    engine = table.one_by_one if args.render else _engine(args)
+    with processes.joined(group):
+        with processes.agreeing():
+            loaded, (file, _) = table.load(args.file), table.split(args.file)
+            results = args.results / loaded.name if args.results else loaded.results(file)
+            cells = [] if args.render else table.choose(loaded, file, args.row, args.seed)
+            layout = mesh.parse(args.mesh)
+        if not args.render:
+            _work(args, table.Work(loaded, cells, args.budget, results, args.workdir, layout), engine)
+        if processes.is_first() and (args.render or not (args.plan or args.engine == "slurm")):
+            print(table.publish(loaded, file, results))
 
 
-def _work(args: argparse.Namespace, work: "Work") -> None:
-    from resjax import plan, table
+def _work(args: argparse.Namespace, work: "Work", engine: "Engine") -> None:
+    from resjax import plan, processes, table
     from resjax.progress import Display
     from resjax.stop import time_limit
 
-    display, engine = Display(quiet=args.quiet), _engine(args)
+    display = Display(quiet=args.quiet or not processes.is_first())
     if args.plan:
         print(plan.plan(work, display))
         return
@@ -104,7 +129,7 @@ def _engine(args: argparse.Namespace) -> "Engine":
     for name in sorted(set().union(*OPTIONS_OF.values()) - OPTIONS_OF[args.engine]):
         if getattr(args, name) is not None:
             having = " or ".join(engine for engine, options in OPTIONS_OF.items() if name in options)
-            raise UserError(f"--{name} goes with --engine {having}, not with {args.engine}")
+            raise UserError(f"--{name.replace('_', '-')} goes with --engine {having}, not with {args.engine}")
     if args.engine == "slurm":
         from resjax.engines.slurm import Slurm
 
@@ -127,6 +152,12 @@ def show(args: argparse.Namespace) -> None:
     from resjax import config, show
 
     show.show(config.load(args.config, args.overrides))
+
+
+def models(args: argparse.Namespace) -> None:
+    from resjax import roster
+
+    roster.show()
 
 
 def plan(args: argparse.Namespace) -> None:

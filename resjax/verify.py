@@ -27,12 +27,15 @@ class Verdict(NamedTuple):
     difference: str | None
 
 
-def verify(flags: Sequence[str], workdir: Path, kills: int, seed: int, display: Display) -> Verdict:
+def verify(
+    flags: Sequence[str], workdir: Path, kills: int, seed: int, display: Display, several: int = 1
+) -> Verdict:
     """Trains what the flags of `resjax train` name, once in peace and once with kills, and compares.
 
     Args:
       workdir: an empty folder, which receives the runs `undisturbed` and `killed`.
-      seed: of the signals and their moments.
+      seed: of the signals, their moments and the processes that are killed.
+      several: processes that share the work of each run; one of them is killed, the others must notice.
 
     Raises:
       UserError: no kills are asked for, the folder is not empty, or the run was over before any kill came.
@@ -41,10 +44,11 @@ def verify(flags: Sequence[str], workdir: Path, kills: int, seed: int, display: 
     _check(workdir, kills)
     whole, killed = workdir / "undisturbed", workdir / "killed"
     with sigterm_interrupts(), display, display.task("verify-resume", kills + 2) as update:
-        reference = attempt(flags, whole, tell=lambda step: update(0, f"undisturbed run, step {step}"))
+        tell = functools.partial(_undisturbed, update)
+        reference = attempt(flags, whole, tell=tell, several=several)
         if not reference.finished:
             raise reference.failure("the undisturbed run")
-        attempts = _attempts(flags, killed, draw(whole, kills, seed), update)
+        attempts = _attempts(flags, killed, draw(whole, kills, seed, several), update, several)
     if len(attempts) == 1:
         raise UserError(
             f"{_told(attempts[0])}; a longer schedule or a smaller config.train.log_every gives time"
@@ -61,17 +65,24 @@ def _check(workdir: Path, kills: int) -> None:
         raise UserError(f"--workdir {workdir} is not an empty folder; give one that is, or none")
 
 
-def _attempts(flags: Sequence[str], workdir: Path, kills: Sequence[Kill], update: Update) -> list[Attempt]:
-    """-> the processes of a run, the last of which finished it; raises RunFailed where one ends by itself."""
+def _attempts(
+    flags: Sequence[str], workdir: Path, kills: Sequence[Kill], update: Update, several: int
+) -> list[Attempt]:
+    """-> the starts of a run, the last of which finished it; raises RunFailed where one ends by itself."""
     ended: list[Attempt] = []
     for number, kill in enumerate((*kills, None)):
         note = functools.partial(_note, update, number)
-        ended.append(attempt(flags, workdir, kill, note))
+        ended.append(attempt(flags, workdir, kill, note, several))
         if ended[-1].finished:
             break
-        if kill is None or ended[-1].code != KILLED[kill.signal]:
+        stopped = {*ended[-1].others} <= {Interrupted.exit_code}
+        if kill is None or ended[-1].code != KILLED[kill.signal] or not stopped:
             raise ended[-1].failure(f"the run, behind {_told(ended[-2])}," if number else "the run")
     return ended
+
+
+def _undisturbed(update: Update, step: int) -> None:
+    update(0, f"undisturbed run, step {step}")
 
 
 def _note(update: Update, kills: int, step: int) -> None:
@@ -80,13 +91,14 @@ def _note(update: Update, kills: int, step: int) -> None:
 
 def _told(attempt: Attempt) -> str:
     assert attempt.kill
-    name = attempt.kill.signal.name
+    to = f" to process {attempt.kill.process}" if attempt.others else ""
+    name = attempt.kill.signal.name + to
     if attempt.finished:
         return f"the run was over, at step {attempt.step}, before {name} came"
     return f"{name} at step {attempt.step}, ended {attempt.seconds:.1f} s later"
 
 
-def draw(reference: Path, kills: int, seed: int) -> list[Kill]:
+def draw(reference: Path, kills: int, seed: int, several: int = 1) -> list[Kill]:
     """-> kills for a run like the finished one in `reference`: SIGKILL and SIGTERM in equal parts, shuffled.
 
     Each has a part of the run to itself, and comes behind a random report there, a random share of the time
@@ -102,7 +114,10 @@ def draw(reference: Path, kills: int, seed: int) -> list[Kill]:
     chance.shuffle(signals)
     return [
         Kill(
-            number, moments[int((part + chance.random()) / kills * len(moments))], chance.uniform(0, between)
+            number,
+            moments[int((part + chance.random()) / kills * len(moments))],
+            chance.uniform(0, between),
+            chance.randrange(several) if several > 1 else 0,
         )
         for part, number in enumerate(signals)
     ]

@@ -1,10 +1,9 @@
 """Probes of a net while it is trained: the entries `probes` of a config, into the log of the run."""
 
-import sys
 from pathlib import Path
 
+from resjax import mesh as meshes
 from resjax.job import Job
-from resjax.loop import following
 from resjax.phases import Stage
 from resjax.probes import gradients, responses
 from resjax.probes.bench import Bench
@@ -22,16 +21,12 @@ class Watcher:
     def __init__(self, job: Job):
         self._job, self._watches = job, job.watches
 
-    def boundary(self, done: int) -> int:
-        """-> the next number of done steps at which to measure."""
-        return min((following(done, watch.every) for watch in self._watches), default=sys.maxsize)
-
     def is_due(self, done: int) -> bool:
         return any(done % watch.every == 0 for watch in self._watches)
 
     def __call__(self, stage: Stage, state: TrainState, done: int) -> dict[str, float]:
         """-> values by `probe/NAME/QUANTITY/LINE/PLACE`; of many lines, such as heads, a few."""
-        subject = during(stage, self._job, stage.unpack(state), stage.start + done)
+        subject = during(stage, self._job, meshes.readable(stage.unpack(state)), stage.start + done)
         values = {}
         for watch in self._watches:
             if done % watch.every == 0:

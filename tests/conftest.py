@@ -5,10 +5,17 @@ import os
 import shutil
 import tempfile
 
-# Before JAX starts: one CPU device, as most users have (tests/eight.py has eight); no shared cache.
+# Before JAX starts: one CPU device, as most users have (tests/eight.py has eight).
 os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=1"
 os.environ["JAX_PLATFORMS"] = "cpu"
-os.environ["JAX_ENABLE_COMPILATION_CACHE"] = "false"
+# What one test has compiled, others need not: a cache for this run of pytest, which its workers share.
+_PROGRAMS = "RESJAX_TEST_PROGRAMS"
+if _PROGRAMS not in os.environ:
+    os.environ[_PROGRAMS] = tempfile.mkdtemp(prefix="resjax-")
+    atexit.register(shutil.rmtree, os.environ[_PROGRAMS], ignore_errors=True)
+os.environ["JAX_ENABLE_COMPILATION_CACHE"] = "true"
+os.environ["JAX_COMPILATION_CACHE_DIR"] = os.environ[_PROGRAMS]
+os.environ["JAX_COMPILATION_CACHE_MAX_SIZE"] = "-1"  # else each entry has all others looked at
 os.environ["TQDM_DISABLE"] = "1"
 os.environ["XDG_CACHE_HOME"] = _CACHE = tempfile.mkdtemp(prefix="resjax-")
 atexit.register(shutil.rmtree, _CACHE, ignore_errors=True)

@@ -165,6 +165,8 @@ def main(folder: Path) -> dict[str, Any]:
     groups = convolutional("--config.model.norm_examples=8", "--config.schedule.length=25")
     found: dict[str, Any] = {"conv": compare(config, conv, "eight", "split")}
     found["groups"] = compare(groups, folder / "groups", "eight")
+    parts = convolutional("--config.train.accumulate=2", "--config.schedule.length=25")
+    found["parts"] = compare(parts, folder / "parts", "eight", "split")
     found["phases"] = compare(connected(), folder / "phases", "split")
     found["gone on"] = {
         f"{a}-{b}": go_on(config, conv, a, b) for a, b in (("eight", "one"), ("one", "split"))
@@ -175,10 +177,12 @@ def main(folder: Path) -> dict[str, Any]:
         "eight": collectives(config, Layout(8)),
         "split": collectives(config, SPLIT),
         "groups": collectives(groups, Layout(8)),
+        "parts": collectives(parts, Layout(8)),
     }
     found["share"] = share_of_one(config, SPLIT)
     digits = ("train", "--config=configs/digits.py", f"--workdir={folder / 'digits'}")
     found["default"] = tell(*digits, "--config.train.batch_size=100")
+    found["uneven parts"] = tell(*digits, "--config.train.batch_size=64", "--config.train.accumulate=16")
     found["fewer"] = tell("eval", f"--workdir={conv / 'split'}", "--mesh=data=5")
     return found
 

@@ -5,10 +5,15 @@ from pathlib import Path
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 
 from resjax import backend
+from resjax import config as configs
+from resjax import job as jobs
+from resjax.config import Config
 from resjax.programs import EvalProgram, TrainProgram
+from resjax.train import train
 
 
 @pytest.fixture(autouse=True)
@@ -50,18 +55,57 @@ def test_a_jaxlib_that_does_not_know_them_is_told_of_and_goes_without(
     assert backend.compiler_options() is None  # said once
 
 
-def test_the_programs_of_a_run_have_them_and_others_do_not(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_on_a_gpu_is_deterministic_where_that_is_asked_for() -> None:
+    """This jaxlib, whose compiler for GPUs is another package, knows the option all the same."""
+    for platform, expected in (("gpu", backend.DETERMINISTIC), ("tpu", None), ("cpu", backend.YNN)):
+        with backend.compiling_for(platform):
+            assert backend.compiler_options(deterministic=True) == expected
+    with backend.compiling_for("gpu"):
+        assert backend.compiler_options() is None
+
+
+def test_a_jaxlib_that_cannot_be_deterministic_is_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(backend, "DETERMINISTIC", {"xla_gpu_no_such_option": True})
+    said = r"jaxlib [\d.]+ does not take xla_gpu_no_such_option \(.*so that a run on a GPU may not repeat"
+    with backend.compiling_for("gpu"), pytest.warns(UserWarning, match=said):
+        assert backend.compiler_options(deterministic=True) is None
+
+
+def test_a_result_tells_what_its_programs_were_compiled_with(tiny: Config, tmp_path: Path) -> None:
+    config = configs.override(tiny.to_dict(), ["--config.train.deterministic=True"])
+    with backend.compiling_for("gpu"):
+        assert train(config, tmp_path / "run")["compiler_options"] == backend.DETERMINISTIC
+
+
+def test_the_option_reaches_the_compiler_of_a_run_s_programs(
+    tiny: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It refuses one that it does not know; that this one is accepted is the test above."""
+    job = jobs.build(configs.override(tiny.to_dict(), ["--config.train.deterministic=True"]))
+    stage, key = job.last, jax.random.key(0)
+    rest = (np.zeros((1, 100), np.int32), 1, job.device_data(job.dataset.train), key)
+    given = (stage.init_state(key), *rest, stage.loss_weights(0, 1))
+    with backend.compiling_for("gpu"):
+        assert TrainProgram(1, stage.task).lower(*given).compile() is not None
+        monkeypatch.setattr(backend, "_accepts", lambda *_: True)
+        monkeypatch.setattr(backend, "DETERMINISTIC", {"xla_gpu_no_such_option": True})
+        with pytest.raises(jax.errors.JaxRuntimeError, match="xla_gpu_no_such_option"):
+            TrainProgram(1, stage.task).lower(*given).compile()
+
+
+def test_the_programs_of_a_run_have_them_and_others_do_not(
+    tiny: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Those kernels refuse the layout of a QR decomposition, which a user's initial values may need."""
-    given = []
-    real = jax.jit
+    task, given, real = jobs.build(tiny).last.task, [], jax.jit
 
     def watch(function: object, **settings: object) -> object:
         given.append(settings.get("compiler_options"))
         return real(lambda: None)
 
     monkeypatch.setattr(jax, "jit", watch)
-    TrainProgram(1, None)  # pyright: ignore[reportArgumentType]
-    EvalProgram(None)  # pyright: ignore[reportArgumentType]
+    TrainProgram(1, task)
+    EvalProgram(task)
     assert given == [backend.YNN, backend.YNN]
     monkeypatch.undo()
     q = jax.nn.initializers.orthogonal()(jax.random.key(0, impl="rbg"), (64, 64))

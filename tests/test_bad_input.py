@@ -18,7 +18,7 @@ OVERRIDES = {
     "--config.model.name=residual_mpl": (r"config\.model\.name", "did you mean 'residual_mlp'"),
     "--config.optim.name=sdg": (r"config\.optim\.name", "did you mean 'sgd'"),
     "--config.schedule.name=cosinus": (r"config\.schedule\.name", "did you mean 'cosine'"),
-    "--config.data.name=digit": (r"config\.data\.name", "'digits', 'tfds:NAME' or 'npz:PREFIX'"),
+    "--config.data.name=digit": (r"config\.data\.name", "'digits', 'tfds:NAME', 'npz:PREFIX' or"),
     "--config.input.normalize=chanel": (r"config\.input\.normalize", "one of 'channel_mean_std'"),
     "--config.model.dtype=float16": (r"config\.model\.dtype", "'float32', 'bfloat16'"),
     # wrong types and forms

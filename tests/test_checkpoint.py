@@ -6,7 +6,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from resjax.checkpoint import Checkpoints, digest
+from resjax.checkpoint import Checkpoints
+from resjax.digests import digest
 from resjax.errors import UserError
 
 STATE = {"a": jnp.arange(6.0).reshape(2, 3), "b": {"c": jnp.int32(7)}}

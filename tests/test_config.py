@@ -141,7 +141,8 @@ def test_difference_shows_none_where_a_side_lacks_the_key(tiny: Config) -> None:
 
 
 def test_equal_configs_do_not_differ_wherever_their_data_lie(headed: Config) -> None:
-    assert configs.difference(headed, configs.override(headed, ["--config.data.directory=/elsewhere"])) == {}
+    flags = ["--config.data.directory=/elsewhere", "--config.data.hold=host"]
+    assert configs.difference(headed, configs.override(headed, flags)) == {}
 
 
 def test_json_holds_all_and_comes_back_as_it_was(headed: Config) -> None:

@@ -16,7 +16,8 @@ from refusal import refuse, refuse_to_train, write
 from resjax import job as jobs
 from resjax import mesh as meshes
 from resjax import trained
-from resjax.checkpoint import Checkpoints, digest
+from resjax.checkpoint import Checkpoints
+from resjax.digests import digest
 from resjax.mesh import Layout
 from resjax.phases import Origin, trunk_of
 from resjax.record import read_config
@@ -108,7 +109,7 @@ def test_units_in_a_loop_behind_phases_of_pretraining_do_too(eight: dict[str, An
 
 
 def test_a_program_is_compiled_once(eight: dict[str, Any]) -> None:
-    kinds = ("conv", "groups", "phases")
+    kinds = ("conv", "groups", "parts", "phases")
     assert {run["compiled"] for kind in kinds for run in eight[kind].values()} == {1}
 
 
@@ -125,6 +126,14 @@ def test_batch_norm_of_each_device_s_own_examples_needs_no_exchange(eight: dict[
     """What is left is one sum, of gradients and running statistics; the numbers are those of one device."""
     assert eight["collectives"]["groups"][0] == {"all-reduce": 1}
     assert 0 < eight["groups"]["eight"]["distance"] < BOUND
+
+
+def test_a_batch_in_parts_is_shared_out_as_it_lies(eight: dict[str, Any]) -> None:
+    """Each device takes its part of its own examples; what is exchanged are statistics and gradients."""
+    exchanged, images = eight["collectives"]["parts"]
+    assert exchanged.keys() == {"all-reduce"}
+    assert set(images) == {"4,8,8,4"}  # of a batch of 64 in 2 parts
+    assert all(0 < eight["parts"][name]["distance"] < BOUND for name in ("eight", "split"))
 
 
 def test_a_checkpoint_is_read_by_every_layout_to_the_same_bits(eight: dict[str, Any]) -> None:
@@ -162,4 +171,8 @@ def test_the_command_line_names_the_mesh_that_would_do(eight: dict[str, Any]) ->
     assert code == 2
     assert "config.train.batch_size is 100, which 8 devices cannot share out evenly" in said
     assert said.endswith("make it a multiple of 8, or use --mesh data=5\n")
+    code, said = eight["uneven parts"]
+    assert code == 2
+    assert "batch_size is 64, which 8 devices cannot share out evenly in 16 parts" in said
+    assert said.endswith("make it a multiple of 128, or use --mesh data=4\n")
     assert eight["fewer"] == [0, ""]  # evaluation on five

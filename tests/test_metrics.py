@@ -57,7 +57,7 @@ def test_a_mean_of_nothing_is_zero() -> None:
 @pytest.mark.parametrize("cuts", [(6,), (1, 7), (4, 4, 8), tuple(range(1, 12))])
 def test_parts_of_any_size_merge_to_the_whole(cuts: tuple[int, ...]) -> None:
     edges = [0, *cuts, 12]
-    names = metrics.metric_names(["main", "early"])
+    names = metrics.shapes(["main", "early"])
     merged = metrics.zeros(names)
     for start, end in pairwise(edges):
         part = slice(start, end)
@@ -81,7 +81,7 @@ def test_padding_changes_no_metric() -> None:
 def test_each_output_has_loss_and_accuracy_and_main_has_no_prefix() -> None:
     found = metrics.values(metrics.measure(outputs(slice(None)), targets()))
     assert found.keys() == {"loss", "accuracy", "early/loss", "early/accuracy"}
-    assert found.keys() == set(metrics.metric_names(["main", "early"]))
+    assert found.keys() == set(metrics.shapes(["main", "early"]))
     assert found["accuracy"] == pytest.approx((LOGITS.argmax(1) == LABELS).mean())
     assert found["early/accuracy"] == pytest.approx((LOGITS.argmin(1) == LABELS).mean())
 

@@ -13,8 +13,9 @@ from recipe import SHORT, decoder, greedy, head, killed_and_resumed, phase, with
 
 from resjax import config as configs
 from resjax import job as jobs
-from resjax.checkpoint import Checkpoints, digest
+from resjax.checkpoint import Checkpoints
 from resjax.config import Config
+from resjax.digests import digest
 from resjax.train import train
 
 

@@ -66,6 +66,22 @@ def test_a_plan_has_the_compiler_s_figures_and_the_net_s_operations() -> None:
     assert evaluation.beside > state / 2
 
 
+def test_streamed_images_count_with_those_that_are_brought_ahead() -> None:
+    """Programs of five steps: one computes, two are in flight, one is ahead; of 8 x 8 pixels and a label."""
+    flags = ("--config.train.steps_per_dispatch=5", "--config.train.eval_batch_size=100")
+    held, streamed = (
+        preflight.plan(convolutional(*flags, f"--config.data.hold={hold}"), small(2**40), None)
+        for hold in ("device", "host")
+    )
+    assert (held.whole, streamed.whole) == (True, False)
+    example, chunk = 8 * 8 + 4, 5 * 64 * (8 * 8 + 4)
+    train, evaluation = streamed.needs
+    assert train.beside == 3 * chunk
+    beside = 2 * chunk + 100 * example - 1437 * example
+    assert evaluation.beside - held.needs[1].beside == pytest.approx(beside, abs=100)  # of mean and spread
+    assert held.needs[0].arguments - train.arguments == pytest.approx(1437 * example - chunk, abs=2000)
+
+
 def test_the_time_is_bounded_by_the_slowest_of_what_is_known() -> None:
     need = preflight.plan(convolutional(), small(0), None).needs[0]
     assert need.accessed
@@ -84,11 +100,24 @@ def test_what_does_not_fit_is_told_with_a_batch_that_does() -> None:
     target = small((whole + half) // 2)
     found = preflight.plan(convolutional("--config.train.batch_size=256"), target, None)
     assert not found.fits
-    assert "does not fit: reduce the batch to 128" in found.verdict
-    assert found.trials[-1] == Trial("batch_size", 128, half, True)
-    for trial in found.trials[:-1]:
+    assert found.verdict.startswith("does not fit: ")
+    assert "reduce the batch to 128" in found.verdict
+    trials = {(trial.key, trial.value): trial for trial in found.trials}
+    assert trials.pop(("batch_size", 128)) == Trial("batch_size", 128, half, True)
+    assert trials["accumulate", 2].peak < whole
+    for (key, value), trial in trials.items():
         assert trial.fits == (trial.peak <= target.chip.memory)
-        assert trial.fits == (f"turn on config.train.remat={trial.value}" in found.verdict)
+        assert trial.fits == (f"config.train.{key}={value}" in found.verdict)
+
+
+def test_a_batch_in_parts_has_the_same_operations_and_needs_less() -> None:
+    whole, parts = (
+        preflight.plan(convolutional("--config.train.batch_size=256", *flags), small(0), None).needs[0]
+        for flags in ((), ("--config.train.accumulate=4",))
+    )
+    assert parts.flops == whole.flops
+    assert parts.temporaries < whole.temporaries / 2
+    assert (whole.loops, parts.loops) == (False, True)  # so that its count by XLA is a lower bound
 
 
 def test_nothing_is_advised_where_nothing_fits(tiny: Config) -> None:
@@ -117,7 +146,7 @@ def test_the_command_prints_what_it_knows_and_that_the_data_are_unknown(
     assert main(["plan", "--config=configs/imagenet_resnet.py:18", *flags]) == 0
     printed = capsys.readouterr()
     assert "imagenet_resnet 18 on cpu, mesh data=1" in printed.out
-    assert "\nfits\nThe data set is taken to come to each device a batch at a time" in printed.out
+    assert "\nfits\nImages come to each device as they are needed: " in printed.out
     assert "images/s of all devices, by that" in printed.out
     assert "compiling for cpu: training\nevaluation\n" in printed.err
 

@@ -32,7 +32,7 @@ def stages(recipe: str) -> tuple[Stage, ...]:
     config = load(recipe)
     shape, classes = sources.describe(**config.data.to_dict())
     examples, loop = EXAMPLES[config.data.name], Loop(**config.train.to_dict())
-    return Assembly(config, loop, shape, classes, examples, augments=True, teacher=TEACHER).stages()
+    return Assembly(config, loop, shape, classes, examples, varied=True, teacher=TEACHER).stages()
 
 
 @functools.cache

@@ -16,8 +16,9 @@ from refusal import refuse_to_train, write
 from resjax import config as configs
 from resjax import job as jobs
 from resjax import stacking
-from resjax.checkpoint import Checkpoints, digest
+from resjax.checkpoint import Checkpoints
 from resjax.config import Config
+from resjax.digests import digest
 from resjax.errors import UserError
 from resjax.evaluate import evaluate
 from resjax.loop import SCAN_FROM, Loop

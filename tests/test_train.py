@@ -11,8 +11,8 @@ import pytest
 from resjax import config as configs
 from resjax import job as jobs
 from resjax import programs, step
-from resjax.checkpoint import digest
 from resjax.config import Config
+from resjax.digests import digest
 from resjax.errors import Diverged
 from resjax.evaluate import evaluate
 from resjax.train import train

@@ -1,1 +1,2 @@
-"""Data: `sources` (disk -> checked arrays), `batches` (order, padding, mask), `augment` (inside jit)."""
+"""Data: `sources` (disk -> checked arrays, or files that are read by index), `batches` (order, padding,
+mask), `augment` (inside jit)."""

@@ -1,5 +1,6 @@
 """From stored uint8 images to a net's input, inside jit: a pure function of (key, images)."""
 
+from collections.abc import Callable
 from typing import Any, Literal
 
 import jax
@@ -12,6 +13,7 @@ from resjax.data import whitening
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)  # of images scaled to [0, 1]; the constants of torchvision's models
 IMAGENET_STD = (0.229, 0.224, 0.225)
+PIECE = 2**24  # bytes of images whose statistics are taken at a time
 
 
 class Pipeline(struct.PyTreeNode):
@@ -79,7 +81,7 @@ class Pipeline(struct.PyTreeNode):
 
 
 def fit(
-    images: UInt8[np.ndarray, "n h w c"],
+    images: Any,
     *,
     normalize: Literal[
         "channel_mean_std", "pixel_mean", "pixel_mean_scalar_std", "imagenet", "unit"
@@ -93,6 +95,7 @@ def fit(
     """The pipeline whose statistics are those of the training images.
 
     Args:
+      images: (n, h, w, c) uint8; an array, or what is read like one, a piece at a time.
       normalize: `channel_mean_std` (fb.resnet.torch, DenseNet, ResNeXt, Wide ResNet); `pixel_mean`, one
         mean image subtracted and intensities scaled by 1/255 (He et al. 2015, section 4.2; they do not
         say how, or whether, they scale); `pixel_mean_scalar_std` (Stochastic Depth); `imagenet`, fixed
@@ -127,20 +130,26 @@ def shape_read(image: tuple[int, int, int], *, whiten: int = 0, **_: Any) -> tup
     return (height, width, whiten * whiten * channels) if whiten else image
 
 
-def _statistics(images: np.ndarray, normalize: str) -> tuple[np.ndarray, np.ndarray]:
+def _statistics(images: Any, normalize: str) -> tuple[np.ndarray, np.ndarray]:
     """-> mean and divisor, in float64, from exact integer sums."""
     if normalize == "unit":
         return np.zeros(1), np.full(1, 255.0)
     if normalize == "imagenet":
         return 255 * np.asarray(IMAGENET_MEAN), 255 * np.asarray(IMAGENET_STD)
-    pixel_mean = images.sum(0, dtype=np.uint64) / len(images)
+    pixel_mean = _total(images, lambda piece: piece) / len(images)
     if normalize == "pixel_mean":
         return pixel_mean, np.full(1, 255.0)
-    squares = np.zeros(images.shape[1:], np.uint64)
-    for image_block in np.array_split(images, max(1, len(images) // 4096)):
-        squares += np.square(image_block, dtype=np.uint32).sum(0, dtype=np.uint64)
-    pixel_power = squares / len(images)
+    pixel_power = _total(images, lambda piece: np.square(piece, dtype=np.uint32)) / len(images)
     if normalize == "pixel_mean_scalar_std":
         return pixel_mean, np.sqrt((pixel_power - pixel_mean**2).mean(keepdims=True))
     mean = pixel_mean.mean((0, 1))
     return mean, np.sqrt(np.maximum(pixel_power.mean((0, 1)) - mean**2, 0))
+
+
+def _total(images: Any, of: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+    """-> the sum over all images of a function of each, read a piece at a time."""
+    shape = images.shape[1:]
+    total, count = np.zeros(shape, np.uint64), max(1, PIECE // int(np.prod(shape)))
+    for first in range(0, len(images), count):
+        total += of(images[first : first + count]).sum(0, dtype=np.uint64)
+    return total

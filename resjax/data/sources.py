@@ -1,26 +1,27 @@
-"""Data sets as checked arrays in memory, by one name.
+"""Data sets as checked arrays, by one name; a large one of tfds stays in files, which are read by index.
 
 digits        scikit-learn's bundled handwritten digits, 1,797 images of 8 x 8
 tfds:NAME     a prepared tensorflow-datasets directory of array_record files, read without TensorFlow
 npz:PREFIX    a person's own arrays: PREFIX-train.npz and PREFIX-test.npz with `image` and `label`
+canvas:NAME   digits, or mnist, several on an image whose every pixel is labelled
 """
 
 import dataclasses
 import functools
-import math
 import zipfile
 import zlib
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from resjax import checks
-from resjax.data import tfds_source
-from resjax.data.split import Labels, Split
+from resjax.data import canvas, tfds_source
+from resjax.data.split import Labels, Split, is_large
 from resjax.errors import UserError
 
 DIGITS_TEST = 360  # a fifth of the 1,797
+CANVASES = {"digits": (32, (2000, 500)), "mnist": (64, (10_000, 2000))}  # side, numbers of train and test
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,6 +38,11 @@ class Dataset:
     def image_shape(self) -> tuple[int, int, int]:
         return self.train.images.shape[1:]
 
+    def is_streamed(self, hold: str) -> bool:
+        """-> whether the devices are brought examples as they need them, by the key `hold` of `load`."""
+        size = sum(split.images.nbytes for split in (self.train, self.validation, self.test))
+        return is_large(size) if hold == "auto" else hold == "host"
+
     def split(self, name: str) -> Split:
         found = {"train": self.train, "validation": self.validation, "test": self.test}[name]
         if not len(found):
@@ -48,16 +54,26 @@ class Dataset:
 
 
 def load(
-    *, name: str, directory: str = "", image_size: int = 0, holdout: int = 0, holdout_seed: int = 0
+    *,
+    name: str,
+    directory: str = "",
+    image_size: int = 0,
+    holdout: int = 0,
+    holdout_seed: int = 0,
+    hold: Literal["auto", "device", "host"] = "auto",
 ) -> Dataset:
     """Loads a data set and holds `holdout` examples out of train by a rule that `holdout_seed` fixes.
 
     Args:
-      name: `digits`, `tfds:NAME` or `npz:PREFIX`.
+      name: `digits`, `tfds:NAME`, `npz:PREFIX` or `canvas:NAME`.
       directory: where tfds keeps its data sets; "" is TFDS_DATA_DIR or ~/tensorflow_datasets.
       image_size: for tfds sets whose images differ in size: the shorter side is resized to this and the
         square in the middle kept; 0: images as stored.
       holdout_seed: of the choice of held-out examples, apart from the run's own seed.
+      hold: where images lie while a net is trained (`job` heeds it): `device`, whole on each of them;
+        `host`, from where each step's examples are brought, read by index; `auto`, on the device up to 4 GiB
+        of all splits. Where features of a frozen part could be kept, it moves results by rounding; elsewhere
+        not by a bit.
 
     Raises:
       UserError: the data set is missing, damaged, or not one of images with class labels.
@@ -70,11 +86,12 @@ def load(
         raise ValueError(f"holdout is {holdout}; it must be from 0 to {len(train) - 1}, for {name}")
     order = np.random.default_rng([holdout_seed, 0x5EED]).permutation(len(train))
     kept, held = np.sort(order[holdout:]), np.sort(order[:holdout])
-    return Dataset(name, classes, train.take(kept), train.take(held), test)
+    rest = train.take(kept) if holdout else train  # nothing is copied then
+    return Dataset(name, classes, rest, train.take(held), test)
 
 
 def describe(
-    *, name: str, directory: str = "", image_size: int = 0, **_: int
+    *, name: str, directory: str = "", image_size: int = 0, **_: Any
 ) -> tuple[tuple[int, int, int], int]:
     """-> shape (h, w, c) and number of classes; tfds sets that are not on this machine are known too."""
     kind, rest = _parse(name, image_size)
@@ -89,15 +106,15 @@ def outline(
 ) -> Dataset | None:
     """-> a data set of the right shapes and sizes whose images are zeros and take no memory; for plans.
 
-    None where the sizes are not known, or are more than are held in memory. Sets other than those of tfds are
-    read, for they are small or a user's own; raises as `load` does.
+    None where the sizes are not known. Sets other than those of tfds are read, for they are small or a user's
+    own; raises as `load` does.
     """
     kind, dataset = _parse(name, image_size)
     if kind != "tfds":
         return load(name=name, holdout=holdout, **rest)
     shape, classes = tfds_source.describe(dataset, directory, image_size)
     train, test = tfds_source.examples(dataset, directory)
-    if not train or (train + test) * math.prod(shape) > tfds_source.LARGEST:
+    if not train:
         return None
     sizes = (train - holdout, holdout, test)
     return Dataset(name, classes, *(zeros(size, shape) for size in sizes))
@@ -110,8 +127,10 @@ def zeros(examples: int, shape: tuple[int, int, int]) -> Split:
 
 def _parse(name: str, image_size: int) -> tuple[str, str]:
     kind, _, rest = name.partition(":")
-    if kind not in ("digits", "tfds", "npz") or (kind == "digits") == bool(rest):
-        raise ValueError(f"name is {name!r}; it must be 'digits', 'tfds:NAME' or 'npz:PREFIX'")
+    if kind not in ("digits", "tfds", "npz", "canvas") or (kind == "digits") == bool(rest):
+        raise ValueError(f"name is {name!r}; it must be 'digits', 'tfds:NAME', 'npz:PREFIX' or 'canvas:NAME'")
+    if kind == "canvas" and rest not in CANVASES:
+        raise ValueError(f"name is {name!r}; canvases are of {' or '.join(CANVASES)}")
     if image_size < 0 or (image_size and kind != "tfds"):
         raise ValueError(f"image_size is {image_size}; it must be at least 0, and 0 but for tfds:NAME")
     return kind, rest
@@ -124,6 +143,8 @@ def _read(kind: str, rest: str, directory: str, image_size: int) -> tuple[Split,
     elif kind == "npz":
         train, test = (_npz(Path(f"{rest}-{split}.npz")) for split in ("train", "test"))
         classes = _count_classes(train.labels, f"{rest}-train.npz")
+    elif kind == "canvas":
+        train, test, classes = *_canvases(rest, directory), canvas.CLASSES
     else:
         train, test, classes = tfds_source.read(rest, directory, image_size)
     for split_name, split in (("train", train), ("test", test)):
@@ -145,6 +166,18 @@ def _digits() -> tuple[Split, Split]:
     everything = Split(images, np.asarray(bunch.target).astype(np.int64))
     order = np.random.default_rng(0).permutation(len(everything))
     return everything.take(order[:-DIGITS_TEST]), everything.take(order[-DIGITS_TEST:])
+
+
+def _canvases(name: str, directory: str) -> tuple[Split, Split]:
+    side, sizes = CANVASES[name]
+    digits = _digits() if name == "digits" else tfds_source.read(name, directory, 0)[:2]
+    train, test = (canvas.compose(digits[i], sizes[i], side, i) for i in (0, 1))
+    return train, test
+
+
+def labels_pixels(name: str) -> bool:
+    """-> whether labels are of pixels."""
+    return name.startswith("canvas:")
 
 
 def _npz(path: Path) -> Split:

@@ -1,15 +1,20 @@
 """tensorflow-datasets directories: read array_record files without TensorFlow; prepare them with it."""
 
+import dataclasses
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from resjax.data import decoded
-from resjax.data.split import Split
+from resjax.data.decoded import Part
+from resjax.data.split import Split, is_large
 from resjax.errors import UserError
 
-LARGEST = 24 * 2**30  # bytes of images held whole; a larger set needs a streaming input
+AT_ONCE = 256  # examples that threads may have decoded before the first of them is written
 
 
 def describe(name: str, directory: str, image_size: int) -> tuple[tuple[int, int, int], int]:
@@ -27,12 +32,13 @@ def examples(name: str, directory: str) -> tuple[int, int]:
 
 
 def read(name: str, directory: str, image_size: int) -> tuple[Split, Split, int]:
-    """-> train, test and the number of classes of a prepared data set.
+    """-> train, test and the number of classes of a prepared data set; images of a large one lie in files.
 
     The test split is `test`, or `validation` for a set whose test labels are secret (ImageNet).
 
     Raises:
-      UserError: unknown name, not prepared, prepared as TFRecord, too large, or not labelled images.
+      UserError: unknown name, not prepared, prepared as TFRecord, no room for the files, or not labelled
+        images.
     """
     builder = _builder(name, directory)
     prepare = f"python -m resjax prepare tfds:{name}" + (f" --directory {directory}" if directory else "")
@@ -54,18 +60,16 @@ def read(name: str, directory: str, image_size: int) -> tuple[Split, Split, int]
             f"tfds:{name} has the splits {list(splits)}; it must have train and a labelled test or validation"
         )
     shape = _shape(name, builder.info.features[image].shape, image_size)
-    size = sum(splits[split].num_examples for split in ("train", test)) * int(np.prod(shape))
-    if size > LARGEST:
-        raise UserError(
-            f"tfds:{name} at {shape} is {size / 2**30:.0f} GiB; sets are held in memory whole, up to"
-            f" {LARGEST // 2**30} GiB: choose a smaller config.data.image_size"
-        )
-
-    def split(name: str) -> Split:
-        place = Path(builder.data_dir)
-        return decoded.kept(place, (name, shape), lambda: _split(builder, name, image, label, shape))
-
-    return split("train"), split(test), builder.info.features[label].num_classes
+    pictures, place = _Pictures(builder, image, label, shape), Path(builder.data_dir)
+    counts = {split: splits[split].num_examples for split in ("train", test)}
+    if is_large(sum(counts.values()) * int(np.prod(shape))):
+        parts = [
+            Part(split, (count, *shape), partial(pictures.threaded, split)) for split, count in counts.items()
+        ]
+        found = decoded.mapped(place, f"tfds:{name} at {'x'.join(map(str, shape))}", parts)
+    else:
+        found = [decoded.kept(place, (split, shape), partial(pictures.whole, split)) for split in counts]
+    return found[0], found[1], builder.info.features[label].num_classes
 
 
 def prepare(name: str, directory: str, *, overwrite: bool) -> str:
@@ -144,16 +148,39 @@ def _shape(name: str, stored: tuple[int | None, ...], image_size: int) -> tuple[
     return height, width, channels
 
 
-def _split(builder: Any, split: str, image: str, label: str, shape: tuple[int, int, int]) -> Split:
-    source = builder.as_data_source(split=split)
-    images = np.empty((len(source), *shape), np.uint8)
-    labels = np.empty(len(source), np.int64)
-    for i in range(len(source)):
-        example = _example(source, builder.data_dir, i)
-        stored = example[image]
-        images[i] = stored if stored.shape == shape else _centre_square(stored, shape[0])
-        labels[i] = example[label]
-    return Split(images, labels)
+@dataclasses.dataclass(frozen=True)
+class _Pictures:
+    """The examples of a prepared set; pictures of another size become squares of the size `shape`."""
+
+    builder: Any
+    image: str
+    label: str
+    shape: tuple[int, int, int]
+
+    def whole(self, split: str) -> Split:
+        """-> all of them, in memory."""
+        count = self.builder.info.splits[split].num_examples
+        images, labels = np.empty((count, *self.shape), np.uint8), np.empty(count, np.int64)
+        for number, (picture, label) in enumerate(self._decode(split, map)):
+            images[number], labels[number] = picture, label
+        return Split(images, labels)
+
+    def threaded(self, split: str) -> Iterator[tuple[np.ndarray, int]]:
+        """-> one after another; large pictures take so long to decode that threads pay off."""
+        with ThreadPoolExecutor() as threads:
+            yield from self._decode(split, threads.map)
+
+    def _decode(self, split: str, apply: Callable[..., Any]) -> Iterator[tuple[np.ndarray, int]]:
+        source = self.builder.as_data_source(split=split)
+
+        def read(index: int) -> tuple[np.ndarray, int]:
+            example = _example(source, self.builder.data_dir, index)
+            stored = example[self.image]
+            fits = stored.shape == self.shape
+            return stored if fits else _centre_square(stored, self.shape[0]), example[self.label]
+
+        for first in range(0, len(source), AT_ONCE):
+            yield from apply(read, range(first, min(first + AT_ONCE, len(source))))
 
 
 def _centre_square(image: np.ndarray, size: int) -> np.ndarray:

@@ -16,7 +16,7 @@ from resjax.models.norm import BatchNormReLU, in_groups
 
 Layer = Callable[..., nn.Module]  # takes `name`
 Init = Literal["he_fan_out", "he_fan_in", "glorot", "lecun"]
-NormKind = Literal["batch", "group", "none"]
+NormKind = Literal["batch", "group", "layer", "none"]
 GROUP = 8  # channels that group norm takes together
 Dtype = Literal["float32", "bfloat16"]
 
@@ -31,6 +31,14 @@ INITIALIZERS = {
 CLASSIFIER_INIT = nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform")
 
 
+def orthogonal(key: Array, shape: tuple[int, int], dtype: Any = jnp.float32) -> Float[Array, "i o"]:
+    """-> a matrix whose rows, or columns, are orthonormal: Saxe et al. 2013 (1312.6120)."""
+    # The polar factor of a normal matrix is uniform over orthogonal ones, as the initializer of JAX is; what
+    # that one does with its QR, XLA:CPU's elementwise kernels (see `backend`) refuse from 64 x 64 on.
+    left, _, right = jnp.linalg.svd(jax.random.normal(key, shape, jnp.float32), full_matrices=False)
+    return (left @ right).astype(dtype)
+
+
 def looks_linear(
     key: Array, shape: tuple[int, int], dtype: Any = jnp.float32, *, read: bool, written: bool
 ) -> Float[Array, "i o"]:
@@ -38,16 +46,13 @@ def looks_linear(
 
     relu(a) - relu(-a) = a, so that layers of this kind with ReLUs between them are the product of the U.
     The first layer reads no pairs, [U, -U], and the last one writes none, [U; -U]. Balduzzi et al. 2017
-    (1702.08591), section 4, "looks linear"; orthogonal after Saxe et al. 2013 (1312.6120).
+    (1702.08591), section 4, "looks linear".
 
     Args:
       read, written: whether inputs, and outputs, are mirrored pairs, whose halves follow each other.
     """
     half = (shape[0] // (1 + read), shape[1] // (1 + written))
-    # The polar factor of a normal matrix is uniform over orthogonal ones, as the initializer of JAX is; what
-    # that one does with its QR, XLA:CPU's elementwise kernels (see `backend`) refuse from 64 x 64 on.
-    left, _, right = jnp.linalg.svd(jax.random.normal(key, half, jnp.float32), full_matrices=False)
-    kernel = (left @ right).astype(dtype)
+    kernel = orthogonal(key, half, dtype)
     kernel = jnp.concatenate([kernel, -kernel], 0) if read else kernel
     return jnp.concatenate([kernel, -kernel], 1) if written else kernel
 
@@ -58,10 +63,11 @@ class Layers:
 
     Attributes:
       init: of convolutions and inner dense layers.
-      norm: one for every layer; where it stands is the order of a net's units.
+      norm: one for every layer; where it stands is the order of a net's units. `layer` is over the channels
+        of each position (Ba et al. 2016, 1607.06450).
       norm_examples: batch norm takes its statistics of so many examples of a batch at a time, as where each
         device has its own: 64 of the 128 of He et al. 2015, on two GPUs. 0: of the whole batch, on any number
-        of devices, as heads always do.
+        of devices, as heads always do; where `train.accumulate` makes parts of it, of each part.
       norm_momentum: the running statistics keep this share of themselves at each step (Torch: 1 - momentum).
       dtype: of the computation; statistics of norms are float32 at least.
       param_dtype: of the stored parameters.
@@ -85,11 +91,16 @@ class Layers:
                 " for itself; it must be 0"
             )
 
-    def check_batch(self, batch_size: int) -> None:
-        """Raises ValueError where a batch of training is not made of groups of `norm_examples`."""
-        if self.norm_examples and batch_size % self.norm_examples:
+    def check_batch(self, batch_size: int, parts: int = 1) -> None:
+        """Raises ValueError where a batch of training, in so many parts, is not made of groups of
+        `norm_examples`.
+        """
+        if self.norm_examples and batch_size // parts % self.norm_examples:
+            divisor = (
+                f" / config.train.accumulate, {batch_size} / {parts}" if parts > 1 else f", {batch_size}"
+            )
             raise ValueError(
-                f"norm_examples is {self.norm_examples}; it must divide config.train.batch_size, {batch_size}"
+                f"norm_examples is {self.norm_examples}; it must divide config.train.batch_size{divisor}"
             )
 
     def bind(self, train: bool) -> "BoundLayers":
@@ -132,6 +143,8 @@ class BoundLayers(Layers):
             return lambda x: x
         if self.norm == "group":
             return partial(self._group_norm, name)
+        if self.norm == "layer":
+            return nn.LayerNorm(self.norm_epsilon, name=name, **self._types())
         norm = nn.BatchNorm(
             use_running_average=not self.train,
             momentum=self.norm_momentum,

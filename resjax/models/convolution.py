@@ -32,18 +32,18 @@ Pads = tuple[Pair, Pair]
 def convolve(
     inputs: Float[Array, "b h w c"], kernel: Float[Array, "p q i d"], strides: Pair, padding: Any, **rest: Any
 ) -> Float[Array, "b i j d"]:
-    """`lax.conv_general_dilated` as `nn.Conv` calls it, and with groups or a dilated kernel just that."""
-    plain = inputs.ndim == 4 and rest["feature_group_count"] == 1 and set(rest["rhs_dilation"]) == {1}
+    """`lax.conv_general_dilated` as `nn.Conv` calls it, and with a dilated kernel just that."""
+    plain, groups = inputs.ndim == 4 and set(rest["rhs_dilation"]) == {1}, rest["feature_group_count"]
     if plain and backend.favours_cpu():
         dilation: Any = tuple(rest["lhs_dilation"])
         if isinstance(padding, str):
             sides = [(size - 1) * by + 1 for size, by in zip(inputs.shape[1:3], dilation, strict=True)]
             padding = lax.padtype_to_pads(sides, kernel.shape[:2], strides, padding)
         pads: Any = tuple(map(tuple, padding))
-        if dilation == (1, 1) and _is_tiny(inputs, kernel, strides, pads):
+        if dilation == (1, 1) and groups == 1 and _is_tiny(inputs, kernel, strides, pads):
             found = _multiply(inputs, kernel, strides, pads)
         else:
-            found = _convolve(inputs, kernel, tuple(strides), pads, dilation)
+            found = _convolve(inputs, kernel, tuple(strides), pads, dilation, groups)
     else:
         found = lax.conv_general_dilated(inputs, kernel, strides, padding, **rest)
     return checkpoint_name(found, SAVED)
@@ -87,21 +87,27 @@ def _reaching(x: Array, kernel: Array, strides: Pair, pads: Pads, outputs: Pair,
     return range(met[0], met[-1] + 1) if met else range(1)  # then the whole output is padding's
 
 
-def _conv(x: Array, kernel: Array, strides: Pair, pads: Pads, into: Pair, out: Pair = (1, 1)) -> Array:
+def _conv(
+    x: Array, kernel: Array, strides: Pair, pads: Pads, into: Pair, out: Pair = (1, 1), groups: int = 1
+) -> Array:
     """`into` and `out`: steps between the elements of input and kernel."""
-    return lax.conv_general_dilated(x, kernel, strides, pads, into, out, ORDER)
+    return lax.conv_general_dilated(x, kernel, strides, pads, into, out, ORDER, groups)
 
 
-@partial(jax.custom_vjp, nondiff_argnums=(2, 3, 4))
-def _convolve(x: Array, kernel: Array, strides: Pair, pads: Pads, dilation: Pair) -> Array:
-    return _conv(x, kernel, strides, pads, dilation)
+@partial(jax.custom_vjp, nondiff_argnums=(2, 3, 4, 5))
+def _convolve(x: Array, kernel: Array, strides: Pair, pads: Pads, dilation: Pair, groups: int) -> Array:
+    return _conv(x, kernel, strides, pads, dilation, groups=groups)
 
 
-def _forward(x: Array, kernel: Array, strides: Pair, pads: Pads, dilation: Pair) -> tuple[Array, Any]:
-    return _conv(x, kernel, strides, pads, dilation), (x, kernel)
+def _forward(
+    x: Array, kernel: Array, strides: Pair, pads: Pads, dilation: Pair, groups: int
+) -> tuple[Array, Any]:
+    return _conv(x, kernel, strides, pads, dilation, groups=groups), (x, kernel)
 
 
-def _backward(strides: Pair, pads: Pads, dilation: Pair, kept: Any, grad: Array) -> tuple[Array, Array]:
+def _backward(
+    strides: Pair, pads: Pads, dilation: Pair, groups: int, kept: Any, grad: Array
+) -> tuple[Array, Array]:
     """The input's gradient: the kernel turned over the dilated gradient; the kernel's: input over gradient.
 
     Padding follows from the sizes: along an axis of n dilated inputs and o outputs, a kernel of k whose
@@ -115,11 +121,17 @@ def _backward(strides: Pair, pads: Pads, dilation: Pair, kept: Any, grad: Array)
         before, length = pads[axis][0], kernel.shape[axis]
         back.append((length - 1 - before, size - 1 - reach + before))
         over.append((before, length + reach - size - before))
-    turned = lax.rev(kernel, (0, 1)).transpose(0, 1, 3, 2)
-    to_input = _conv(grad, turned, dilation, tuple(back), strides)
-    swapped, window = x.transpose(3, 1, 2, 0), grad.transpose(1, 2, 0, 3)
-    to_kernel = _conv(swapped, window, (1, 1), tuple(over), dilation, strides)
+    turned = _swap(lax.rev(kernel, (0, 1)), groups, (0, 1, 4, 3, 2))
+    to_input = _conv(grad, turned, dilation, tuple(back), strides, groups=groups)
+    images, window = _swap(x, groups, (4, 1, 2, 3, 0)), grad.transpose(1, 2, 0, 3)
+    to_kernel = _conv(images, window, (1, 1), tuple(over), dilation, strides, groups)
     return to_input, to_kernel.transpose(1, 2, 0, 3)
+
+
+def _swap(x: Array, groups: int, order: tuple[int, ...]) -> Array:
+    """-> x with its last axis parted in groups, the five axes in another order, and the last two as one."""
+    parted = x.reshape(*x.shape[:-1], groups, -1).transpose(order)
+    return parted.reshape(*parted.shape[:-2], -1)
 
 
 _convolve.defvjp(_forward, _backward)

@@ -11,6 +11,7 @@ import flax.linen as nn
 
 from resjax import checks
 from resjax.models.classifiers import ConvHead, ConvHidden, GoogLeNetHead, NormedLinear, PooledLinear
+from resjax.models.pixels import PixelHead
 from resjax.models.regressors import ConvDecoder, ConvRegressor, FlattenedLinear, Identity, Shape, text
 
 
@@ -65,6 +66,13 @@ def identity(target: Shape, /) -> nn.Module:
     return Identity(target, parent=None)
 
 
+def fcn(target: Shape, /, *, filters: int = 64, dropout: float = 0.1) -> nn.Module:
+    """Raises ValueError where the width is below 1 or the dropout not from 0 to below 1."""
+    checks.at_least(1, filters=filters)
+    checks.share(dropout=dropout)
+    return PixelHead(target, filters, dropout, parent=None)
+
+
 def _classes(form: str, target: Shape) -> int:
     if len(target) != 1:
         raise ValueError(f"form is '{form}', which gives a vector; the target is {text(target)}")
@@ -82,5 +90,6 @@ FORMS: Mapping[str, Callable[..., nn.Module]] = MappingProxyType(
         "conv_decoder": conv_decoder,
         "conv_regressor": conv_regressor,
         "identity": identity,
+        "fcn": fcn,
     }
 )

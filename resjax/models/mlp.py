@@ -7,7 +7,7 @@ from jaxtyping import Array, Float
 
 from resjax import checks
 from resjax.models.blocks import BoundLayers, Layer, Layers, looks_linear
-from resjax.models.shortcuts import IdentityShortcut, Mixing
+from resjax.models.shortcuts import IdentityShortcut, LearnedScale, Mixing
 from resjax.models.trunk import MAIN, Part, Trunk
 from resjax.models.units import UNITS, Order
 
@@ -33,10 +33,14 @@ class ResidualMLP(Trunk):
         found: list[tuple[str, Part]] = [("stem", partial(self._stem, layers))]
         for number in range(1, self.units + 1):
             name = f"block{number}"
-            found.append((name, partial(self._unit, layers, number == 1, name)))
+            survival = self.mixing.survival_of(number, self.units)
+            found.append((name, partial(self._unit, layers, number == 1, survival, name)))
         return [*found, (MAIN, partial(self._classify, layers))]
 
     def chains(self) -> list[tuple[str, ...]]:
+        """The units behind the first one; random ones differ in what they draw."""
+        if self.mixing.random:
+            return []
         return [tuple(f"block{number}" for number in range(2, self.units + 1))]
 
     def recomputable(self) -> list[str]:
@@ -47,11 +51,11 @@ class ResidualMLP(Trunk):
         x = dense(name="stem_dense")(x.reshape(len(x), -1).astype(layers.dtype))
         return UNITS[self.order].after_stem(layers, x)
 
-    def _unit(self, layers: BoundLayers, first: bool, name: str, x: Array) -> Array:
+    def _unit(self, layers: BoundLayers, first: bool, survival: float, name: str, x: Array) -> Array:
         branch = tuple((f"dense{i}", self._dense(layers)) for i in (1, 2))
         shortcut = IdentityShortcut(parent=None) if self.skip else None
         mix = self.mixing.bind(layers, 1) if self.skip else None
-        return UNITS[self.order](branch, layers, shortcut, first, mix, name=name)(x)
+        return UNITS[self.order](branch, layers, shortcut, first, mix, survival, name=name)(x)
 
     def _classify(self, layers: BoundLayers, x: Array) -> Array:
         x = UNITS[self.order].before_classifier(layers, x)
@@ -79,6 +83,8 @@ def residual_mlp(
     order: Order = "original",
     skip: bool = True,
     branch_scale: float = 1.0,
+    learned_scale: LearnedScale = "none",
+    survival: float = 1.0,
     looks_linear: bool = False,
     bias_std: float = 0.0,
 ) -> ResidualMLP:
@@ -86,6 +92,7 @@ def residual_mlp(
 
     Args:
       branch_scale: that of `Mixing`; Balduzzi et al. 2017 (1702.08591), section 3, call it beta.
+      learned_scale, survival: as in `cifar_resnet`.
       looks_linear: mirrored orthogonal weights in place of `init`, by which a plain net is linear before
         training, and with batch norm affine. Balduzzi et al. 2017, section 4.
 
@@ -112,7 +119,7 @@ def residual_mlp(
         raise ValueError(
             f"bias_std is {bias_std}; it must be 0 where looks_linear is True or there are norms"
         )
-    mixing = Mixing(branch_scale=branch_scale)
+    mixing = Mixing(branch_scale=branch_scale, learned_scale=learned_scale, survival=survival)
     if not skip:
         mixing.check_plain()
     return ResidualMLP(classes, layers, (depth - 2) // 2, width, order, skip, mixing, looks_linear, bias_std)

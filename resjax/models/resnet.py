@@ -3,6 +3,7 @@
 He et al. 2015 (1512.03385), table 1 and section 4.2; He et al. 2016 (1603.05027) for pre-activation.
 """
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any, Literal
 
@@ -11,16 +12,18 @@ from jaxtyping import Array, Float
 
 from resjax import checks
 from resjax.models.blocks import BoundLayers, Layer, Layers
+from resjax.models.excitation import SqueezeExcitation, check_ratio
 from resjax.models.shortcuts import (
     Gate,
     IdentityShortcut,
+    LearnedScale,
     Mixing,
     PadShortcut,
     ProjectionShortcut,
     ShortcutOption,
 )
 from resjax.models.trunk import MAIN, Part, Trunk
-from resjax.models.units import UNITS, Order
+from resjax.models.units import UNITS, Order, Unit
 
 Stem = Literal["cifar", "imagenet"]
 IMAGENET_STAGES = {
@@ -43,6 +46,7 @@ class ResNet(Trunk):
         or the first `1x1` (He et al.).
       skip: False builds the plain twin, the same net without shortcuts.
       mixing: how shortcut and branch are put together.
+      excitation: ratio of squeeze-and-excitation behind each branch; 0: there is none.
     """
 
     stage_sizes: tuple[int, ...]
@@ -54,6 +58,15 @@ class ResNet(Trunk):
     skip: bool
     stem: str
     mixing: Mixing = Mixing()
+    excitation: int = 0
+
+    @property
+    def stem_features(self) -> int:
+        return self.stage_features[0]
+
+    @property
+    def unit(self) -> Callable[..., Unit]:
+        return UNITS[self.order]
 
     def parts(self, layers: BoundLayers) -> list[tuple[str, Part]]:
         found: list[tuple[str, Part]] = [("stem", partial(self._stem, layers))]
@@ -64,7 +77,8 @@ class ResNet(Trunk):
                 survival = self.mixing.survival_of(
                     len(found), sum(self.stage_sizes)
                 )  # the stem is in `found`
-                unit = partial(self._unit, layers, features, stride, number == 1, survival, name)
+                shared = self._shares(stride, number)
+                unit = partial(self._unit, layers, features, stride, shared, survival, name)
                 found.append((name, unit))
         return [*found, (MAIN, partial(self._classify, layers))]
 
@@ -80,9 +94,8 @@ class ResNet(Trunk):
         return [f"stage{stage}_block{n}" for stage, size in numbered for n in range(1, size + 1)]
 
     def _stem(self, layers: BoundLayers, x: Float[Array, "b h w c"]) -> Float[Array, "b i j d"]:
-        x, width = x.astype(layers.dtype), self.stage_features[0]
         kernel, stride = (7, 2) if self.stem == "imagenet" else (3, 1)
-        x = layers.conv(width, kernel, stride)(name="stem_conv")(x)
+        x = layers.conv(self.stem_features, kernel, stride)(name="stem_conv")(x.astype(layers.dtype))
         x = UNITS[self.order].after_stem(layers, x)
         if self.stem == "imagenet":
             padding: Any = ((1, 1), (1, 1))  # Flax types it as a str, but takes both
@@ -94,7 +107,7 @@ class ResNet(Trunk):
         layers: BoundLayers,
         features: int,
         stride: int,
-        first: bool,
+        shared: bool,
         survival: float,
         name: str,
         x: Array,
@@ -102,7 +115,13 @@ class ResNet(Trunk):
         branch, out = self._branch(features, stride, layers)
         shortcut = self._shortcut(x.shape[-1], out, stride, layers) if self.skip else None
         mix = self.mixing.bind(layers, stride) if self.skip else None
-        return UNITS[self.order](branch, layers, shortcut, first, mix, survival, name=name)(x)
+        ratio = self.excitation
+        excitation = SqueezeExcitation(ratio, layers, parent=None) if ratio else None
+        return self.unit(branch, layers, shortcut, shared, mix, survival, excitation, name=name)(x)
+
+    def _shares(self, stride: int, number: int) -> bool:
+        """-> whether what comes first in unit `number` of a stage, from 1, serves its shortcut too."""
+        return number == 1
 
     def _classify(self, layers: BoundLayers, x: Float[Array, "b h w c"]) -> Float[Array, "b k"]:
         x = UNITS[self.order].before_classifier(layers, x)
@@ -145,10 +164,12 @@ def cifar_resnet(
     stem: Stem = "cifar",
     shortcut_scale: float = 1.0,
     branch_scale: float = 1.0,
+    learned_scale: LearnedScale = "none",
     gate: Gate = "none",
     gate_bias: float = 0.0,
     shortcut_dropout: float = 0.0,
     survival: float = 1.0,
+    excitation: int = 0,
 ) -> ResNet:
     """Three stages at widths w, 2w, 4w: depth 6n + 2 of basic units, 9n + 2 of bottlenecks.
 
@@ -157,11 +178,15 @@ def cifar_resnet(
     Args:
       shortcut_scale, branch_scale, gate, gate_bias, shortcut_dropout: those of `Mixing`; He et al. 2016,
         table 1.
+      learned_scale: the branch's scale is learned; from 0 on by a `scalar` it is SkipInit and ReZero, from a
+        small number on by `channels` LayerScale.
       survival: that of the last unit's branch in a step of training; it falls evenly from 1 at the stem.
         Stochastic depth of Huang et al. 2016 (1603.09382) has 0.5.
+      excitation: ratio of squeeze-and-excitation behind each branch, 16 in Hu et al. 2018 (1709.01507).
 
     Raises:
-      ValueError: a depth that is not of the form, a width below 1, or shortcuts that cannot be so.
+      ValueError: a depth that is not of the form, a width below 1, a ratio above the narrowest unit's
+        features, or shortcuts that cannot be so.
     """
     per_unit = 6 if block == "basic" else 9
     n = max(1, round((depth - 2) / per_unit))
@@ -169,15 +194,16 @@ def cifar_resnet(
         near = f"{per_unit * n + 2}" if depth < 2 else f"{per_unit * n + 2} or {per_unit * (n + 1) + 2}"
         raise ValueError(f"depth is {depth}; {block} units need {per_unit}n + 2, such as {near}")
     checks.at_least(1, width=width)
+    check_ratio(excitation, width if block == "basic" else 4 * width)
     mixing = Mixing(
-        shortcut_scale=shortcut_scale, branch_scale=branch_scale, gate=gate, gate_bias=gate_bias,
-        shortcut_dropout=shortcut_dropout, survival=survival,
+        shortcut_scale=shortcut_scale, branch_scale=branch_scale, learned_scale=learned_scale, gate=gate,
+        gate_bias=gate_bias, shortcut_dropout=shortcut_dropout, survival=survival,
     )  # fmt: skip
     if not skip:
         mixing.check_plain()
     return ResNet(
         classes, layers, (n, n, n), (width, 2 * width, 4 * width), block, stride_in, order, shortcut, skip,
-        stem, mixing,
+        stem, mixing, excitation,
     )  # fmt: skip
 
 
@@ -193,15 +219,27 @@ def imagenet_resnet(
     width: int = 64,
     stride_in: Literal["3x3", "1x1"] = "3x3",
     stem: Stem = "imagenet",
+    survival: float = 1.0,
+    excitation: int = 0,
 ) -> ResNet:
     """Four stages at widths w, 2w, 4w, 8w: He et al. 2015, table 1.
 
+    Args:
+      survival, excitation: as in `cifar_resnet`; with 16 for the latter, SE-ResNet-50 of Hu et al. 2018.
+
     Raises:
-      ValueError: a depth that the table lacks, or a width below 1.
+      ValueError: a depth that the table lacks, a width below 1, a ratio above the narrowest unit's features,
+        or random depth without shortcuts.
     """
     if depth not in IMAGENET_STAGES:
         raise ValueError(f"depth is {depth}; it must be one of {', '.join(map(str, IMAGENET_STAGES))}")
     checks.at_least(1, width=width)
     block, sizes = IMAGENET_STAGES[depth]
+    check_ratio(excitation, width if block == "basic" else 4 * width)
+    mixing = Mixing(survival=survival)
+    if not skip:
+        mixing.check_plain()
     features = tuple(width * 2**stage for stage in range(4))
-    return ResNet(classes, layers, sizes, features, block, stride_in, order, shortcut, skip, stem)
+    return ResNet(
+        classes, layers, sizes, features, block, stride_in, order, shortcut, skip, stem, mixing, excitation
+    )

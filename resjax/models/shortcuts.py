@@ -2,7 +2,10 @@
 
 He et al. 2015 (1512.03385), section 3.3, for the options A, B and C; He et al. 2016 (1603.05027), section
 3.1 and table 1, for the ways to weaken a shortcut: constant scaling, gates and dropout. That table's 1 x 1
-convolutions are option C, with a norm behind each as behind all layers there (its figure 2).
+convolutions are option C, with a norm behind each as behind all layers there (its figure 2). The other way
+round, branches that begin weak and learn how strong they are: SkipInit, De and Smith 2020 (2002.10444), and
+ReZero, Bachlechner et al. 2020 (2003.04887), by one number that begins at 0; LayerScale, Touvron et al. 2021
+(2103.17239), by a small one for each channel.
 """
 
 import dataclasses
@@ -19,6 +22,7 @@ from resjax.models.blocks import BoundLayers
 
 ShortcutOption = Literal["A", "B", "C"]
 Gate = Literal["none", "exclusive", "shortcut"]
+LearnedScale = Literal["none", "scalar", "channels"]
 # From what a unit's shortcut reads and gives, to what is added to the branch and what the branch is
 # multiplied by; None leaves it as it is.
 Mix = Callable[[Array, Array], tuple[Array, Array | float | None]]
@@ -55,24 +59,26 @@ class IdentityShortcut(nn.Module):
 
 
 class ShortcutGate(nn.Module):
-    """The shortcut times 1 - g, where g = sigmoid(1 x 1 convolution of the unit's input + bias).
+    """The shortcut times 1 - g, where g = sigmoid(convolution of the unit's input + bias).
 
     No norm is in the gate. In units that change the shape it has their stride and width, and gates the
     padded shortcut; the paper says that all units are gated, and not how these are.
 
     Attributes:
       bias: the initial one of every channel; -6 opens the shortcut to 0.9975.
+      kernel: the convolution's side, where it is not 1.
     """
 
     layers: BoundLayers
     stride: int
     bias: float
+    kernel: int = 1
 
     @nn.compact
     def __call__(
         self, x: Float[Array, "b h w c"], along: Float[Array, "b i j d"]
     ) -> tuple[Float[Array, "b i j d"], Float[Array, "b i j d"] | None]:
-        conv = self.layers.conv(along.shape[-1], 1, self.stride)
+        conv = self.layers.conv(along.shape[-1], self.kernel, self.stride)
         gate = nn.sigmoid(conv(use_bias=True, bias_init=nn.initializers.constant(self.bias), name="conv")(x))
         return (1 - gate) * along, self.of_branch(gate)
 
@@ -103,6 +109,31 @@ class ShortcutDropout(nn.Module):
         return nn.Dropout(self.rate, deterministic=not self.train)(along), None
 
 
+class BranchScale(nn.Module):
+    """The branch times a parameter, the shortcut times a constant.
+
+    Attributes:
+      begin: the parameter's initial value.
+      by_channel: it is a number for each channel, not one for all.
+      shortcut: the constant.
+    """
+
+    layers: BoundLayers
+    begin: float
+    by_channel: bool
+    shortcut: float
+
+    @nn.compact
+    def __call__(
+        self, x: Float[Array, "b *hw c"], along: Float[Array, "b *ij d"]
+    ) -> tuple[Float[Array, "b *ij d"], Float[Array, "..."]]:
+        shape = along.shape[-1:] if self.by_channel else ()
+        begin = nn.initializers.constant(self.begin)
+        factor = self.param("scale", begin, shape, jnp.dtype(self.layers.param_dtype)).astype(along.dtype)
+        spread = factor.reshape((1,) * (along.ndim - 1) + shape) if self.by_channel else factor
+        return along if self.shortcut == 1 else self.shortcut * along, spread
+
+
 def scale(
     shortcut: float, branch: float, x: Float[Array, "b h w c"], along: Float[Array, "b i j d"]
 ) -> tuple[Float[Array, "b i j d"], float | None]:
@@ -119,6 +150,8 @@ class Mixing:
 
     Attributes:
       shortcut_scale, branch_scale: what each is multiplied by.
+      learned_scale: the branch's is a parameter of each unit that begins at `branch_scale`, one number
+        (`scalar`) or one for each channel (`channels`).
       gate: the shortcut is multiplied by 1 - g (`shortcut`), and the branch by g too (`exclusive`).
       gate_bias: of g, before training.
       shortcut_dropout: rate of dropout on the shortcut.
@@ -127,6 +160,7 @@ class Mixing:
 
     shortcut_scale: float = 1.0
     branch_scale: float = 1.0
+    learned_scale: LearnedScale = "none"
     gate: Gate = "none"
     gate_bias: float = 0.0
     shortcut_dropout: float = 0.0
@@ -141,7 +175,7 @@ class Mixing:
             raise ValueError(
                 f"gate_bias is {self.gate_bias}, but gate is 'none'; set gate to 'exclusive' or 'shortcut'"
             )
-        scaled = (self.shortcut_scale, self.branch_scale) != (1, 1)
+        scaled = (self.shortcut_scale, self.branch_scale, self.learned_scale) != (1, 1, "none")
         if scaled + (self.gate != "none") + (self.shortcut_dropout > 0) > 1:
             ways = [key for key in self.changed() if key not in ("gate_bias", "survival")]
             both = (f"{key} is {getattr(self, key)!r}" for key in (ways[0], ways[-1]))
@@ -181,4 +215,7 @@ class Mixing:
         if self.shortcut_dropout:
             return ShortcutDropout(self.shortcut_dropout, layers.train, parent=None)
         scales = self.shortcut_scale, self.branch_scale
+        if self.learned_scale != "none":
+            by_channel = self.learned_scale == "channels"
+            return BranchScale(layers, self.branch_scale, by_channel, self.shortcut_scale, parent=None)
         return None if scales == (1, 1) else partial(scale, *scales)

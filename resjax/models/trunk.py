@@ -1,6 +1,6 @@
 """What every net of the bench is: a chain of named parts, which can be run from any of them to any other."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, Literal, cast
 
 import flax.linen as nn
@@ -12,7 +12,7 @@ from resjax.models.blocks import BoundLayers, Layers
 from resjax.models.convolution import SAVED
 
 MAIN = "main"  # the last part of every trunk: its output are the logits
-Part = Callable[[Array], Array]
+Part = Callable[..., Array]  # from the output of the part before, and of one further back where it reads that
 _POLICIES = jax.checkpoint_policies
 Remat = Literal["none", "norms", "units"]
 POLICIES: dict[str, Any] = {
@@ -44,6 +44,10 @@ class Trunk(nn.Module):
         """-> parts that are one module of their own name: units."""
         return []
 
+    def long_skips(self) -> Mapping[str, str]:
+        """-> {part: the part, before the one before it, whose output it reads as well}."""
+        return {}
+
     @nn.compact
     def __call__(
         self,
@@ -66,12 +70,14 @@ class Trunk(nn.Module):
           remat: what the backward pass computes anew, of the parts that are `recomputable`.
 
         Raises:
-          ValueError: there is no such endpoint, or `until` does not come behind `after`.
+          ValueError: there is no such endpoint, `until` does not come behind `after`, or a part between them
+            reads one before them.
         """
         parts = self.parts(self.layers.bind(train))
-        names = [name for name, _ in parts]
+        names, skips = [name for name, _ in parts], self.long_skips()
         first, last = _span(names, after, until)
-        endpoints, chains, inside = {}, {chain[0]: chain for chain in scanned}, 0
+        _check_skips(skips, names, first, last, after)
+        endpoints, handed, chains, inside = {}, {}, {chain[0]: chain for chain in scanned}, 0
         for number, (name, part) in enumerate(parts[first : last + 1], first):
             if inside:  # a chain that has been run
                 inside -= 1
@@ -82,8 +88,9 @@ class Trunk(nn.Module):
                 settings = {"train": train, "after": names[number - 1], "until": name}
                 endpoints[end] = self._run_chain(name, len(chain), x, remat, settings)
             else:
-                endpoints[end] = self.run_part(name, part, x)
-            x = jax.lax.stop_gradient(endpoints[end]) if end in cut else endpoints[end]
+                beside = [handed[skips[name]]] if name in skips else []
+                endpoints[end] = self.run_part(name, part, x, *beside)
+            x = handed[end] = jax.lax.stop_gradient(endpoints[end]) if end in cut else endpoints[end]
         return endpoints
 
     def _run_chain(self, name: str, length: int, x: Array, remat: Remat, settings: dict[str, Any]) -> Array:
@@ -104,9 +111,9 @@ class Trunk(nn.Module):
             self.put_variable(kind, name, tree)
         return x
 
-    def run_part(self, name: str, part: Part, x: Array) -> Array:
+    def run_part(self, name: str, part: Part, x: Array, *beside: Array) -> Array:
         """A method, so that `anatomy` can see where a part begins."""
-        return part(x)
+        return part(x, *beside)
 
 
 def _span(names: list[str], after: str, until: str) -> tuple[int, int]:
@@ -117,3 +124,12 @@ def _span(names: list[str], after: str, until: str) -> tuple[int, int]:
     if names.index(until) < first:
         raise ValueError(f"until is '{until}'; it must come behind after, '{after}'")
     return first, names.index(until)
+
+
+def _check_skips(skips: Mapping[str, str], names: list[str], first: int, last: int, after: str) -> None:
+    run = names[first : last + 1]
+    for name in run:
+        if skips.get(name, name) not in run:
+            raise ValueError(
+                f"after is '{after}', but '{name}' reads '{skips[name]}' as well; begin before that"
+            )

@@ -40,6 +40,7 @@ class Unit(nn.Module):
         authors' code).
       mix: what is done to shortcut and branch before they are added.
       survival: probability that the branch is there in training; below 1 there must be a shortcut.
+      excitation: a module from what the branch adds to the same with its channels scaled.
     """
 
     branch: tuple[tuple[str, Layer], ...]
@@ -48,6 +49,7 @@ class Unit(nn.Module):
     shared: bool = False
     mix: Mix | None = None
     survival: float = 1.0
+    excitation: nn.Module | None = None
 
     norms_before: ClassVar[int] = 0  # how many norms stand before the first layer
     normed: ClassVar[bool] = True  # a norm stands between the last layer and the addition
@@ -68,21 +70,28 @@ class Unit(nn.Module):
         """-> what the last layer gives."""
         y = x if self.shared else self.begin(x)
         for number, (name, layer) in enumerate(self.branch):
-            if number:
-                y = self.layers.activate(f"norm{number + self.norms_before}", y)
-            y = layer(name=name)(y)
+            y = layer(name=name)(self.between(number, y) if number else y)
         return y
 
+    def between(self, number: int, y: Array) -> Array:
+        """-> what the layer behind layer `number`, from 1, reads, from what that one gives."""
+        return self.layers.activate(f"norm{number + self.norms_before}", y)
+
     def term(self, y: Array) -> Array:
-        """-> what is added, from what the last layer gives."""
+        """-> the branch's end, from what its last layer gives."""
         return y
+
+    def added(self, y: Array) -> Array:
+        """-> what is added, from what the last layer gives."""
+        y = self.term(y)
+        return y if self.excitation is None else self.excitation(y)
 
     def end(self, y: Array) -> Array:
         """-> the unit's output, from the sum."""
         return y
 
     def close(self, y: Array, shortcut: Array | None, factor: Array | float | None) -> Array:
-        return self.end(add(self.term(y), shortcut, factor))
+        return self.end(add(self.added(y), shortcut, factor))
 
     def along(self, x: Array) -> tuple[Any, Any]:
         """-> what is added to the branch, and what the branch is multiplied by; None: nothing."""
@@ -126,7 +135,7 @@ class OriginalUnit(Unit):
         return nn.relu(y)
 
     def close(self, y: Array, shortcut: Array | None, factor: Array | float | None) -> Array:
-        if factor is not None:
+        if factor is not None or self.excitation is not None:
             return super().close(y, shortcut, factor)
         return self.layers.activate(self.last_norm, y, shortcut)
 
@@ -191,7 +200,7 @@ def add(y: Array, shortcut: Array | None, factor: Array | float | None) -> Array
 
 
 def _branch(unit: Unit, x: Array, like: Array) -> Array:
-    return unit.term(unit.run(x))
+    return unit.added(unit.run(x))
 
 
 def _nothing(unit: Unit, x: Array, like: Array) -> Array:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from resjax import config as configs
-from resjax.checkpoint import digest
+from resjax.digests import digest
 from resjax.probes.subject import Subject
 
 Rows = dict[str, np.ndarray]  # (rows, width) by name; as many rows of each as are done

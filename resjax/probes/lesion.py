@@ -70,11 +70,12 @@ def measure(
     - `paths`: that times the number of such paths, u over x: what all paths of the length could amount to.
     """
     checks.at_least(1, examples=examples, draws=draws, counts=counts)
-    if not surgery.units(subject.net.trunk) or subject.net.until != MAIN:
+    whole = surgery.units(subject.net.trunk) and subject.net.until == MAIN
+    patient = Patient(subject, bench, *subject.images(examples, "test")) if whole else None
+    if patient is None or not patient.removable:
         raise UserError(
             f"{subject.label}: lesions are of a whole net of units, such as residual_mlp or cifar_resnet"
         )
-    patient = Patient(subject, bench, *subject.images(examples, "test"))
     numbers = spread(len(patient.removable), counts)
     work = [
         *(partial(_deleted, patient, name) for name in ("", *patient.removable)),

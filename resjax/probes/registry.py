@@ -3,7 +3,16 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from resjax.probes import effective_depth, gradients, jacobian, landscape, lesion, responses, shattered
+from resjax.probes import (
+    effective_depth,
+    gradients,
+    jacobian,
+    landscape,
+    lesion,
+    responses,
+    shattered,
+    through_time,
+)
 from resjax.probes.bench import Probe
 
 PROBES: Mapping[str, Probe] = MappingProxyType(
@@ -50,6 +59,11 @@ PROBES: Mapping[str, Probe] = MappingProxyType(
             measure=jacobian.measure,
             quantities=jacobian.QUANTITIES,
             draw=jacobian.draw,
+        ),
+        "through-time": Probe(
+            title="Loss gradient at each step of a recurrent net",
+            measure=through_time.measure,
+            quantities=through_time.QUANTITIES,
         ),
     }
 )

@@ -12,6 +12,7 @@ from jaxtyping import Array, Float
 
 from resjax import checks
 from resjax.device import Variables
+from resjax.models.excitation import SqueezeExcitation
 from resjax.models.norm import BatchNormReLU
 from resjax.models.shortcuts import ProjectionShortcut, ShortcutGate
 from resjax.models.trunk import MAIN, Trunk
@@ -30,7 +31,8 @@ QUANTITIES = (
     ),
 )  # fmt: skip
 LAYERS = (nn.Conv, nn.Dense)
-NORMS = (nn.BatchNorm, nn.GroupNorm, BatchNormReLU)
+BESIDE = (ProjectionShortcut, ShortcutGate, SqueezeExcitation)  # whose layers are not the net's own
+NORMS = (nn.BatchNorm, nn.GroupNorm, nn.LayerNorm, BatchNormReLU)
 
 
 def measure(subject: Subject, bench: Bench, *, examples: int = 512) -> list[Point]:
@@ -43,9 +45,10 @@ def measure(subject: Subject, bench: Bench, *, examples: int = 512) -> list[Poin
     - `std`: by the layer's number from the image on.
     - `sorted`: the same numbers from the largest to the smallest; over seeds, means of a rank.
 
-    Left out: the layer that gives the logits, and what lies on shortcuts (projections, gates). Where a unit's
-    order has no norm between its last layer and the addition (pre-activation, norm after addition), that
-    layer's output is taken as it is, in the plain twin too; a net without norms gives outputs as they are.
+    Left out: the layer that gives the logits, what lies on shortcuts (projections, gates), and
+    squeeze-and-excitation. Where a unit's order has no norm between its last layer and the addition
+    (pre-activation, norm after addition), that layer's output is taken as it is, in the plain twin too; a net
+    without norms gives outputs as they are.
 
     On `examples` of the train split, not augmented, as evaluation runs the net: all branches are there, times
     their probability, and batch norm has its running statistics, moving averages where there are any. At step
@@ -94,7 +97,7 @@ class _Listener:
         found, module = call(*args, **kwargs), context.module
         if context.method_name != "__call__":
             return found
-        if isinstance(module, LAYERS) and not isinstance(module.parent, ProjectionShortcut | ShortcutGate):
+        if isinstance(module, LAYERS) and not isinstance(module.parent, BESIDE):
             name = "/".join(module.path)
             self.responses[name] = found
             if not _is_added(module):

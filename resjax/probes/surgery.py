@@ -57,7 +57,7 @@ class _Additions:
         self, choice: Array, call: Any, unit: OriginalUnit, y: Array, shortcut: Array, _: None
     ) -> Array:
         """-> the output of a unit that normalises, adds and rectifies in one function."""
-        return unit.end(unit.term(y) + shortcut)  # one after the other, so `add` sees the sum
+        return unit.end(unit.added(y) + shortcut)  # one after the other, so `add` sees the sum
 
 
 class _Deletion(_Additions):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.lib.stride_tricks import sliding_window_view
 
-from resjax.data import whitening
+from resjax.data import augment, whitening
 from resjax.data.augment import Pipeline, fit, shape_read
 
 NORMALIZE = ("channel_mean_std", "pixel_mean", "pixel_mean_scalar_std", "imagenet", "unit")
@@ -52,11 +52,37 @@ def corners(outputs: Any, padded: np.ndarray, images: np.ndarray) -> list[tuple[
 
 
 @pytest.mark.parametrize("normalize", NORMALIZE)
-@pytest.mark.parametrize("count", [3, 5000])  # statistics are summed in blocks of about 4,096
+@pytest.mark.parametrize("count", [3, 5000])
 def test_inputs_are_normalised_as_defined(normalize: Any, count: int) -> None:
     images = draw(count)
     outputs = fit(images, normalize=normalize).evaluate(jnp.asarray(images))
     np.testing.assert_allclose(outputs, expected(images, normalize), rtol=1e-5, atol=2e-5)
+
+
+class Read:
+    """Images that note how many of them are read at a time, as from a file."""
+
+    def __init__(self, images: np.ndarray):
+        self.images, self.shape, self.read = images, images.shape, []
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, at: Any) -> np.ndarray:
+        self.read.append(len(self.images[at]))
+        return self.images[at]
+
+
+@pytest.mark.parametrize("normalize", NORMALIZE)
+def test_statistics_are_taken_of_few_images_at_a_time(
+    normalize: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images, whole = Read(draw(50)), fit(draw(50), normalize=normalize)
+    monkeypatch.setattr(augment, "PIECE", 7 * images.images[0].nbytes)
+    found = fit(images, normalize=normalize)
+    assert max(images.read, default=0) <= 7
+    np.testing.assert_array_equal(found.mean, whole.mean)
+    np.testing.assert_array_equal(found.scale, whole.scale)
 
 
 def test_statistics_are_of_the_training_images_not_of_those_evaluated() -> None:

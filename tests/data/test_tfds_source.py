@@ -15,6 +15,8 @@ import pytest
 from PIL import Image
 
 from resjax.data import sources, tfds_source
+from resjax.data import split as split_module
+from resjax.data.split import Rows
 from resjax.errors import UserError
 
 Examples = list[tuple[np.ndarray, int]]
@@ -73,11 +75,11 @@ def own(mnist: Path, tmp_path: Path) -> Path:
     return tmp_path / "tfds" / "mnist" / "3.0.1"
 
 
-def load(folder: Path, name: str = "tfds:mnist", **settings: int) -> sources.Dataset:
+def load(folder: Path, name: str = "tfds:mnist", **settings: Any) -> sources.Dataset:
     return sources.load(name=name, directory=str(folder), **settings)
 
 
-def refusal(folder: Path, name: str = "tfds:mnist", **settings: int) -> str:
+def refusal(folder: Path, name: str = "tfds:mnist", **settings: Any) -> str:
     with pytest.raises(UserError) as caught:
         load(folder, name, **settings)
     assert "\n" not in str(caught.value)
@@ -96,6 +98,30 @@ def test_what_was_written_is_what_is_read(mnist: Path, digits: dict[str, Example
     assert_same(dataset.train, digits["train"])
     assert_same(dataset.test, digits["test"])
     assert sources.describe(name="tfds:mnist", directory=str(mnist)) == ((28, 28, 1), 10)
+
+
+def test_a_large_set_is_decoded_to_files_and_read_by_index(
+    own: Path, digits: dict[str, Examples], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    small = load(own.parent.parent, holdout=5)
+    sources._read.cache_clear()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(own.parents[2] / "cache"))
+    monkeypatch.setattr(split_module, "LARGEST", 10_000)
+    monkeypatch.setattr(tfds_source, "AT_ONCE", 3)
+    whole, large = load(own.parent.parent), load(own.parent.parent, holdout=5)
+    assert_same(whole.train, digits["train"])
+    assert_same(whole.test, digits["test"])
+    for name in ("train", "validation", "test"):
+        assert isinstance(large.split(name).images, Rows)
+        np.testing.assert_array_equal(large.split(name).images[:], small.split(name).images)
+        np.testing.assert_array_equal(large.split(name).labels, small.split(name).labels)
+    assert "tfds:mnist at 28x28x1, train: decoding 20 images, once, to " in capfd.readouterr().err
+
+
+def test_a_large_set_without_room_is_refused(mnist: Path) -> None:
+    said = refusal(mnist, image_size=1_000_000)
+    assert "tfds:mnist at 1000000x1000000x1 takes 27,939.7 GiB when decoded, but " in said
+    assert said.endswith("name another place with XDG_CACHE_HOME, or choose a smaller config.data.image_size")
 
 
 def test_reading_imports_no_tensorflow(mnist: Path) -> None:

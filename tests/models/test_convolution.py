@@ -101,15 +101,30 @@ def test_a_transposed_convolution_is_that_of_linen(strides: tuple[int, int]) -> 
         assert_same(conv_transpose(6, kernel, strides), nn.ConvTranspose(6, kernel, strides), x)
 
 
-@pytest.mark.parametrize("settings", [{"feature_group_count": 3}, {"kernel_dilation": 2}], ids=str)
-def test_what_has_no_form_of_its_own_is_left_to_jax(settings: dict[str, Any]) -> None:
+@pytest.mark.parametrize("groups", [2, 6])
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_groups_of_features_are_those_of_jax(case: tuple[Any, ...], groups: int) -> None:
+    height, width, kernel, strides, padding, dilation = case
+    x = jax.random.normal(jax.random.key(0), (4, height, width, 6))
+    settings = {"strides": strides, "padding": padding, "input_dilation": dilation}
+    layer, reference = (of(12, kernel, feature_group_count=groups, **settings) for of in (Conv, nn.Conv))
+    assert_same(layer, reference, x)
+
+
+def test_many_features_in_groups_are_not_multiplied_as_if_there_were_none() -> None:
+    x = jax.random.normal(jax.random.key(0), (4, 2, 2, 256))
+    layer, reference = (of(256, (3, 3), padding=1, feature_group_count=2) for of in (Conv, nn.Conv))
+    assert_same(layer, reference, x, bound=1e-5)
+
+
+def test_what_has_no_form_of_its_own_is_left_to_jax() -> None:
     x = jax.random.normal(jax.random.key(0), (2, 9, 9, 3))
-    assert_same(Conv(6, (3, 3), **settings), nn.Conv(6, (3, 3), **settings), x)
+    assert_same(Conv(6, (3, 3), kernel_dilation=2), nn.Conv(6, (3, 3), kernel_dilation=2), x)
 
 
-def looped_gradients(conv: Callable[..., nn.Module]) -> str:
+def looped_gradients(conv: Callable[..., nn.Module], groups: int) -> str:
     """-> the compiled program of three steps of descent in a loop."""
-    layer: Any = conv(4, (3, 3), strides=2, padding=1)
+    layer: Any = conv(4, (3, 3), strides=2, padding=1, feature_group_count=groups)
     images = jnp.ones((2, 8, 8, 4))
     variables = layer.init(jax.random.key(0), images)
 
@@ -123,10 +138,11 @@ def looped_gradients(conv: Callable[..., nn.Module]) -> str:
     return jax.jit(run).lower(variables, images).compile().as_text() or ""
 
 
+@pytest.mark.parametrize("groups", [1, 2])
 def test_every_convolution_in_a_loop_has_the_order_of_the_fast_kernels(
-    monkeypatch: pytest.MonkeyPatch,
+    groups: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    orders = set(re.findall(r"dim_labels=(\S+?)[,\s]", looped_gradients(Conv)))
+    orders = set(re.findall(r"dim_labels=(\S+?)[,\s]", looped_gradients(Conv, groups)))
     assert orders == {"b01f_01io->b01f"}
     monkeypatch.setenv("RESJAX_CPU_TUNING", "0")  # JAX's own, which the user can have
-    assert set(re.findall(r"dim_labels=(\S+?)[,\s]", looped_gradients(Conv))) > orders
+    assert set(re.findall(r"dim_labels=(\S+?)[,\s]", looped_gradients(Conv, groups))) > orders

@@ -109,7 +109,7 @@ def test_a_resumed_run_logs_the_same_gradients(
     train(config, tmp_path / "whole")
     calls = []
 
-    def stopped(run: Any) -> None:
+    def stopped(run: Any, lag: int = 0) -> None:
         calls.append(run.step)
         if run.step >= 7:
             raise Interrupted("stopped by a test")

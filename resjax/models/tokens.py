@@ -1,0 +1,131 @@
+"""Tokens: images cut into patches, and the blocks that work on them; for transformers and mixers.
+
+A function f of the tokens stands behind its norm or before it, with a shortcut or without:
+
+    pre     x + f(norm(x))
+    post    norm(x + f(x))
+    plain   f(norm(x)), or norm(f(x)): the same without the shortcut
+
+Post-LN is that of Vaswani et al. 2017 (1706.03762); pre-LN that of Xiong et al. 2020 (2002.04745), figure 1.
+"""
+
+from collections.abc import Callable
+from typing import Literal
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from resjax.models.blocks import BoundLayers, Layer
+
+Placement = Literal["pre", "post"]
+Tokens = Float[Array, "b t d"]
+
+
+class Block(nn.Module):
+    """Functions of the tokens one behind the other, each with its norm and, where there is one, its shortcut.
+
+    Attributes:
+      inner: (name, layer) pairs; the norm of each is called name_norm.
+      placement: where the norms stand: `pre` or `post`.
+    """
+
+    inner: tuple[tuple[str, Layer], ...]
+    layers: BoundLayers
+    placement: str
+    skip: bool
+
+    @nn.compact
+    def __call__(self, x: Tokens) -> Tokens:
+        for name, layer in self.inner:
+            norm = self.layers.normalize(f"{name}_norm")
+            y = layer(name=name)(norm(x) if self.placement == "pre" else x)
+            y = x + y if self.skip else y
+            x = norm(y) if self.placement == "post" else y
+        return x
+
+
+class Embedding(nn.Module):
+    """Square patches, each through one dense layer; positions are learned, and there may be a class token.
+
+    Dosovitskiy et al. 2021 (2010.11929), section 3.1. The class token is the first one.
+    """
+
+    patch: int
+    width: int
+    layers: BoundLayers
+    positions: bool = True
+    class_token: bool = False
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "b h w c"]) -> Tokens:
+        """Raises ValueError where the image does not consist of whole patches."""
+        tokens = self.layers.dense(self.width)(use_bias=True, name="patches")(cut(x, self.patch))
+        dtype = jnp.dtype(self.layers.param_dtype)
+        if self.class_token:
+            token = self.param("class_token", nn.initializers.zeros, (1, 1, self.width), dtype)
+            token = jnp.broadcast_to(token.astype(tokens.dtype), (len(x), 1, self.width))
+            tokens = jnp.concatenate([token, tokens], 1)
+        if self.positions:
+            shape = (1, *tokens.shape[1:])
+            tokens += self.param("positions", nn.initializers.normal(0.02), shape, dtype).astype(tokens.dtype)
+        return tokens
+
+
+def cut(x: Float[Array, "b h w c"], patch: int) -> Float[Array, "b t p"]:
+    """-> the image's patches, row by row, each flattened; raises ValueError where they are not whole."""
+    batch, height, width, channels = x.shape
+    if height % patch or width % patch:
+        raise ValueError(f"patch is {patch}; it must divide the image's height and width, {height}x{width}")
+    rows, columns = height // patch, width // patch
+    x = x.reshape(batch, rows, patch, columns, patch, channels).transpose(0, 1, 3, 2, 4, 5)
+    return x.reshape(batch, rows * columns, patch * patch * channels)
+
+
+class Attention(nn.Module):
+    """Multi-head self-attention: Vaswani et al. 2017 (1706.03762), section 3.2."""
+
+    heads: int
+    layers: BoundLayers
+
+    @nn.compact
+    def __call__(self, x: Tokens) -> Tokens:
+        width = x.shape[-1]
+        kind = self.layers.dense
+        qkv = kind(3 * width)(use_bias=True, name="qkv")(x)
+        query, key, value = jnp.moveaxis(qkv.reshape(*x.shape[:2], 3, self.heads, width // self.heads), 2, 0)
+        mixed = jax.nn.dot_product_attention(query, key, value)
+        return kind(width)(use_bias=True, name="out")(mixed.reshape(x.shape))
+
+    def products(self, x: Tokens) -> int:
+        """-> multiply-adds of query by key and of weights by value, of one example."""
+        _, tokens, width = x.shape
+        return 2 * tokens * tokens * width
+
+
+class Perceptron(nn.Module):
+    """Two dense layers with GELU between them, on the last axis; `across`, on the axis of the tokens."""
+
+    hidden: int
+    layers: BoundLayers
+    across: bool = False
+
+    @nn.compact
+    def __call__(self, x: Tokens) -> Tokens:
+        x = x.swapaxes(1, 2) if self.across else x
+        y = nn.gelu(self.layers.dense(self.hidden)(use_bias=True, name="dense1")(x), approximate=False)
+        y = self.layers.dense(x.shape[-1])(use_bias=True, name="dense2")(y)
+        return y.swapaxes(1, 2) if self.across else y
+
+
+def average(x: Tokens) -> Float[Array, "b d"]:
+    return x.mean(1)
+
+
+def first(x: Tokens) -> Float[Array, "b d"]:
+    """-> the class token."""
+    return x[:, 0]
+
+
+POOLS: dict[str, Callable[[Tokens], Array]] = {"mean": average, "class": first}

@@ -1,0 +1,103 @@
+"""Launches: what is printed, done, and refused."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+from launched import TARGETS, TPU, Capture, called, dry
+from refusal import check
+from small_table import write as write_table
+
+from experiments.launch import steps
+from experiments.launch.__main__ import main
+from experiments.launch.steps import Run, Write
+from resjax.errors import RunFailed
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_what_is_printed_is_what_is_done(name: str, train: list[str], notes: Path, capsys: Capture) -> None:
+    """Run as a shell script, it calls the same programs with the same words, and writes the same files."""
+    script, files = dry(capsys, TARGETS[name], *train), []
+    assert called(notes) == []
+    for launch in (lambda: main([*TARGETS[name], "--", *train]), lambda: run(script)):
+        assert launch() == 0
+        written = [path for path in notes.parent.rglob("mine*") if path.suffix in (".yaml", ".sh")]
+        written += notes.parent.glob("*.slurm.sh")
+        files.append(({path.name: path.read_text() for path in written}, called(notes)))
+        for path in written:
+            path.unlink()
+    assert files[0] == files[1]
+    assert files[0][1]
+
+
+def run(script: str) -> int:
+    return subprocess.run(["bash", "-c", script]).returncode
+
+
+def test_a_table_runs_in_all_processes(tmp_path: Path, capsys: Capture) -> None:
+    table = ["table", str(write_table(tmp_path)), "--row", "plain 4"]
+    assert f"resjax table --distributed {table[1]} --row '\"'\"'plain 4'\"'\"'" in dry(capsys, TPU, *table)
+
+
+BAD = {
+    (): "what is to run comes behind --",
+    ("--",): "behind -- comes what resjax is to do, train or table",
+    ("--", "eval", "--workdir", "x"): "train or table, not 'eval'",
+    ("--", "train", "--config", "nowhere.py", "--workdir", "x"): "nowhere.py",
+    ("--", "train", "--config", "configs/digits.py", "--workdir", "x", "--config.train.batch_size=0"): (
+        r"config\.train\.batch_size is 0"
+    ),
+    ("--", "table", "experiments/quickstart.py", "--engine=ray"): "--engine ray is not for a launch",
+    ("--", "table", "experiments/quickstart.py", "--row=none"): "--row is 'none'",
+    ("--", "table"): "needs a table's file",
+}
+
+
+@pytest.mark.parametrize("words", BAD, ids=" ".join)
+def test_what_cannot_run_is_refused_before_anything_is_reserved(
+    words: tuple[str, ...], capsys: Capture, monkeypatch: pytest.MonkeyPatch, root: Path
+) -> None:
+    monkeypatch.chdir(root)
+    code = main([*TPU, *words])
+    check(code, capsys.readouterr().err, BAD[words])
+
+
+def test_a_program_that_is_not_there_is_named_with_how_to_get_it(
+    train: list[str], capsys: Capture, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    for target, said in zip(
+        TARGETS.values(),
+        (
+            "gcloud is not on this machine; install the Google Cloud CLI",
+            "xpk is not on this machine; python -m pip install xpk",
+            "sky is not on this machine; python -m pip install 'skypilot",
+            "sbatch is not on this machine; log in to a machine of the SLURM cluster",
+        ),
+        strict=True,
+    ):
+        check(main([*target, "--", *train]), capsys.readouterr().err, said)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_step_that_fails_ends_the_launch_with_its_code(
+    train: list[str], notes: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FAIL", "9")
+    assert main([*TPU, "--", *train]) == 9
+    assert [call[4] for call in called(notes)] == ["describe", "create"]
+    assert capsys.readouterr().err == "resjax: gcloud compute tpus tpu-vm ... ended with exit code 9\n"
+    with pytest.raises(RunFailed):
+        steps.perform([Write(notes.parent / "a" / "b", "text\n"), Run(["sky"])])
+    assert (notes.parent / "a" / "b").read_text() == "text\n"
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_help_says_what_each_does(name: str, capsys: Capture) -> None:
+    with pytest.raises(SystemExit, match="0"):
+        main([name, "--help"])
+    said = capsys.readouterr().out
+    assert f"python -m experiments.launch {name} " in said
+    assert "--dry-run" in said
+    assert "75" in said

@@ -1,0 +1,185 @@
+"""What every family of nets must bear: heads at each endpoint, its parts apart, loops, bfloat16, phases."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from recipe import head, phase, with_phases
+from reference import random_like
+
+from resjax import stacking
+from resjax.anatomy import summarize
+from resjax.config import Config
+from resjax.models import MODELS
+from resjax.models.blocks import Layers
+from resjax.models.forms import FORMS
+from resjax.models.heads import Head, Net, attach
+from resjax.models.trunk import Trunk
+from resjax.models.units import Unit
+from resjax.train import train
+
+IMAGES = jnp.asarray(np.random.default_rng(7).normal(size=(4, 8, 8, 3)), jnp.float32)
+NONE: dict[str, Any] = dict(norm="none")
+LAYER: dict[str, Any] = dict(norm="layer")
+FAMILIES: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
+    "wide": ("wide_resnet", {}, dict(depth=22, widen=1)),
+    "wide, dropout": ("wide_resnet", {}, dict(depth=10, widen=1, dropout=0.3)),
+    "resnext": ("cifar_resnext", {}, dict(depth=29, cardinality=2, group_width=2, width=4)),
+    "imagenet resnext": ("imagenet_resnext", {}, dict(cardinality=2, group_width=1, width=2)),
+    "dense": ("densenet", {}, dict(depth=16, growth=2)),
+    "highway": ("highway", NONE, dict(stages=(3, 1), width=4)),
+    "fixup": ("fixup_resnet", NONE, dict(depth=20, width=4)),
+    "excited": ("cifar_resnet", {}, dict(depth=20, width=4, excitation=2)),
+    "rezero": ("cifar_resnet", {}, dict(depth=20, width=4, branch_scale=0.0, learned_scale="scalar")),
+    "transformer": ("vit", LAYER, dict(blocks=3, width=8, heads=2, patch=4)),
+    "mixer": ("mixer", LAYER, dict(blocks=3, width=8, hidden_tokens=6, hidden_channels=10, patch=4)),
+    "ode": ("ode_net", dict(norm="group"), dict(width=8, steps=3)),
+    "layerscale": ("residual_mlp", {}, dict(depth=10, width=8, branch_scale=0.1, learned_scale="channels")),
+}
+FAST = {"xla_backend_optimization_level": 0}  # to compile
+
+
+def build(kind: str, **settings: Any) -> Trunk:
+    name, layers, own = FAMILIES[kind]
+    return MODELS[name](10, Layers(**layers, **settings), **own)
+
+
+def headed(trunk: Trunk, *endpoints: str) -> Net:
+    heads = [Head(name=f"at_{endpoint}", endpoint=endpoint) for endpoint in endpoints]
+    return attach(trunk, [(each, FORMS["pooled_linear"]((10,))) for each in heads])
+
+
+def drawn(module: Any) -> Any:
+    return random_like(jax.eval_shape(lambda: module.init(jax.random.key(0), IMAGES, train=False)))
+
+
+@pytest.mark.parametrize("kind", FAMILIES)
+def test_a_head_reads_every_endpoint_and_every_parameter_is_counted(kind: str) -> None:
+    trunk = build(kind)
+    endpoints = summarize(Net(trunk), (8, 8, 3)).endpoints
+    net = headed(trunk, *endpoints)
+    variables: Any = jax.eval_shape(lambda: net.init(jax.random.key(0), IMAGES, train=False))
+    outputs: Any = jax.eval_shape(lambda tree: net.apply(tree, IMAGES, train=False), variables)
+    assert {name: each.shape for name, each in outputs.items()} == dict.fromkeys(net.output_names, (4, 10))
+    found = summarize(net, (8, 8, 3))
+    assert found.parameters == sum(leaf.size for leaf in jax.tree.leaves(variables["params"]))
+    named = {name for names in found.modules.values() for name in names}
+    assert named == set(variables["params"]["trunk"])  # so phases can freeze and train each
+
+
+@pytest.mark.parametrize("kind", FAMILIES)
+def test_a_net_is_its_parts_one_behind_the_other(kind: str) -> None:
+    trunk = build(kind)
+    variables, x = drawn(trunk), IMAGES
+    whole: Any = trunk.apply(variables, IMAGES, train=False)
+    names = list(whole)
+    for after, until in zip(["", *names], names, strict=False):
+        part: Any = trunk.apply(variables, x, train=False, after=after, until=until)
+        x = part[until]
+        np.testing.assert_array_equal(x, whole[until])
+
+
+def gradients(net: Net, variables: Any) -> Any:
+    """-> outputs, statistics and gradients of a sum, in training, all units apart."""
+
+    def loss(params: Any) -> Any:
+        given, rngs = {**variables, "params": params}, {"dropout": jax.random.key(1)}
+        found: Any = net.apply(given, IMAGES, train=True, mutable=["batch_stats"], rngs=rngs)
+        return jnp.sin(found[0]["main"]).sum(), found
+
+    run = jax.jit(jax.grad(loss, has_aux=True), compiler_options=FAST)
+    return stacking.unstack(run(variables["params"]), net.scanned)
+
+
+def assert_same(got: Any, want: Any) -> None:
+    assert jax.tree.structure(got) == jax.tree.structure(want)
+    for a, b in zip(jax.tree.leaves(got), jax.tree.leaves(want), strict=True):
+        np.testing.assert_allclose(a, b, rtol=0, atol=2e-4 * max(np.abs(b).max(), 1e-2))
+
+
+@pytest.mark.parametrize("kind", [kind for kind in FAMILIES if kind != "imagenet resnext"])
+def test_units_in_a_loop_or_computed_anew_are_the_same(kind: str) -> None:
+    net = headed(build(kind))
+    variables = drawn(net)
+    want = gradients(net, variables)
+    chains = stacking.choose(net.trunk.chains(), [], 2)
+    if kind not in ("wide, dropout", "dense"):  # their units draw, or differ in shape
+        assert chains
+        looped = net.clone(scanned=chains)
+        assert_same(gradients(looped, stacking.stack(variables, chains)), want)
+    assert_same(gradients(net.clone(remat="units"), variables), want)
+
+
+@pytest.mark.parametrize("kind", FAMILIES)
+def test_bfloat16_stays_narrow_and_keeps_parameters_and_logits_wide(kind: str) -> None:
+    net = headed(build(kind, dtype="bfloat16"))
+    rngs = {"params": jax.random.key(0), "dropout": jax.random.key(1)}
+
+    def run() -> Any:
+        variables: Any = net.init(rngs, IMAGES, train=True)
+        own = {name: tree["trunk"] for name, tree in variables.items()}
+        endpoints = net.trunk.apply(own, IMAGES, train=True, mutable=["batch_stats"], rngs=rngs)[0]
+        return variables, net.apply(variables, IMAGES, train=False), endpoints
+
+    with jax.numpy_dtype_promotion("standard"):  # Linen's BatchNorm mixes its float32 statistics in
+        variables, outputs, endpoints = jax.eval_shape(run)
+    assert {leaf.dtype for leaf in jax.tree.leaves((variables, outputs))} == {np.dtype(np.float32)}
+    assert {each.dtype for each in endpoints.values()} == {np.dtype(jnp.bfloat16)}
+
+
+RANDOM: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
+    "wide_resnet": ("stage3_block1", {}, dict(depth=10, widen=1)),
+    "cifar_resnext": ("stage3_block1", {}, dict(depth=11, cardinality=2, group_width=2, width=4)),
+    "fixup_resnet": ("stage3_block1", NONE, dict(depth=8, width=4)),
+    "imagenet_resnet": ("stage4_block2", {}, dict(depth=18, width=2)),
+    "residual_mlp": ("block3", {}, dict(depth=8, width=8)),
+}
+
+
+@pytest.mark.parametrize("model", RANDOM)
+def test_a_last_unit_that_never_survives_learns_nothing_and_the_others_may(model: str) -> None:
+    last, layers, settings = RANDOM[model]
+    net = headed(MODELS[model](10, Layers(**layers), **settings, survival=0.0))
+    assert net.trunk.chains() == []
+    found = gradients(net, drawn(net))[0]["trunk"]
+    branch = {name: part for name, part in found[last].items() if name.startswith(("conv", "dense"))}
+    assert branch
+    assert not any(np.any(leaf) for leaf in jax.tree.leaves(branch))
+    assert np.any(found["classifier"]["kernel"])
+
+
+@pytest.mark.parametrize("model", RANDOM)
+def test_survival_falls_evenly_to_the_last_unit(model: str) -> None:
+    last, layers, settings = RANDOM[model]
+    trunk = MODELS[model](10, Layers(**layers), **settings, survival=0.5)
+    found: dict[str, float] = {}
+
+    def watch(call: Callable[..., Any], args: Any, kwargs: Any, context: Any) -> Any:
+        if isinstance(context.module, Unit):
+            found[context.module.name or ""] = context.module.survival
+        return call(*args, **kwargs)
+
+    with jax.numpy_dtype_promotion("standard"), nn.intercept_methods(watch):
+        jax.eval_shape(lambda: trunk.init(jax.random.key(0), IMAGES, train=False))
+    assert list(found)[-1] == last
+    np.testing.assert_allclose(list(found.values()), 1 - np.arange(1, len(found) + 1) / len(found) * 0.5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["wide", "resnext", "dense", "highway", "fixup", "excited"])
+def test_it_is_trained_in_phases_with_a_head(kind: str, tiny: Config, tmp_path: Path) -> None:
+    """On digits, as `resjax train` does it."""
+    name, layers, own = FAMILIES[kind]
+    first = next(iter(list(summarize(Net(build(kind)), (8, 8, 3)).endpoints)[1:]))
+    greedy = phase("greedy", head(first), until=first, steps=4)
+    model = {f"model__{key}": value for key, value in {**layers, **own}.items()}
+    config = with_phases(tiny, greedy, model__name=name, **model, schedule__length=6)
+    result = train(config, tmp_path)
+    losses = [row["train/loss"] for row in result["curve"] if "train/loss" in row]
+    assert len(losses) > 1
+    assert np.isfinite(losses).all()

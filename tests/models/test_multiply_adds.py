@@ -1,0 +1,61 @@
+"""Published multiply-adds; only shapes are traced, nothing is computed."""
+
+from typing import Any
+
+import pytest
+
+from resjax.anatomy import summarize
+from resjax.models import MODELS
+from resjax.models.blocks import Layers
+from resjax.models.heads import Net
+
+CIFAR, IMAGENET = (32, 32, 3), (224, 224, 3)
+
+
+def multiply_adds(name: str, classes: int, image_shape: tuple[int, int, int], **settings: Any) -> int:
+    return summarize(Net(MODELS[name](classes, Layers(), **settings)), image_shape).multiply_adds
+
+
+@pytest.mark.parametrize("skip", [True, False])
+@pytest.mark.parametrize(
+    ("depth", "millions"), [(20, 40.6), (32, 68.9), (44, 97.2), (56, 125.5), (110, 252.9)]
+)
+def test_the_cifar_nets_cost_the_known_multiply_adds(depth: int, millions: float, skip: bool) -> None:
+    found = multiply_adds("cifar_resnet", 10, CIFAR, depth=depth, skip=skip)
+    assert round(found / 1e6, 1) == millions
+
+
+@pytest.mark.parametrize(("depth", "billions"), [(18, 1.8), (34, 3.6), (50, 3.8), (101, 7.6), (152, 11.3)])
+def test_with_the_stride_first_the_imagenet_nets_cost_what_the_paper_s_table_says(
+    depth: int, billions: float
+) -> None:
+    """Table 1 of He et al. 2015 prints two digits, some of them cut off instead of rounded."""
+    found = multiply_adds("imagenet_resnet", 1000, IMAGENET, depth=depth, stride_in="1x1")
+    assert billions - 0.05 < found / 1e9 < billions + 0.1
+
+
+@pytest.mark.parametrize(
+    ("depth", "billions"), [(18, 1.814), (34, 3.664), (50, 4.089), (101, 7.801), (152, 11.514)]
+)
+def test_with_the_stride_in_the_middle_they_cost_what_torchvision_says(depth: int, billions: float) -> None:
+    found = multiply_adds("imagenet_resnet", 1000, IMAGENET, depth=depth, stride_in="3x3")
+    assert round(found / 1e9, 3) == billions
+
+
+def test_a_transformer_costs_what_torchvision_says() -> None:
+    """Its 17.56 * 10^9 count the two products of attention too."""
+    found = multiply_adds("vit", 1000, IMAGENET, blocks=12, width=768, heads=12, patch=16, pool="class")
+    assert round(found / 1e9, 2) == 17.56
+
+
+def test_resnext_50_costs_what_torchvision_says() -> None:
+    """The paper's table 1 prints 4.2 billion."""
+    assert round(multiply_adds("imagenet_resnext", 1000, IMAGENET, depth=50) / 1e9, 2) == 4.23
+
+
+def test_squeeze_and_excitation_costs_its_two_dense_layers() -> None:
+    plain, excited = (
+        multiply_adds("imagenet_resnet", 1000, IMAGENET, depth=50, excitation=r) for r in (0, 16)
+    )
+    units = {256: 3, 512: 4, 1024: 6, 2048: 3}
+    assert excited - plain == sum(n * 2 * width * width // 16 for width, n in units.items())

@@ -1,0 +1,186 @@
+"""Several processes as one run: real ones, over loopback."""
+
+import json
+import re
+import signal
+import time
+from pathlib import Path
+
+import pytest
+from refusal import refuse
+from small_table import write as write_table
+from together import (
+    BOUND,
+    STEPS,
+    arrays,
+    assert_codes,
+    by_hand,
+    distance,
+    free_port,
+    pair,
+    recipe,
+    result,
+    run,
+    shared_programs,
+    slurm,
+    start,
+)
+
+from resjax import environment
+from resjax import job as jobs
+from resjax.__main__ import main
+from resjax.checkpoint import Checkpoints
+from resjax.digests import digest
+from resjax.environment import Group
+from resjax.record import read_config
+
+__all__ = ["recipe", "shared_programs"]
+Capture = pytest.CaptureFixture[str]
+
+
+@pytest.fixture(scope="module")
+def undisturbed(recipe: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """-> the folder of a run of two processes."""
+    folder = tmp_path_factory.mktemp("undisturbed") / "run"
+    assert_codes(run("train", "--config", recipe, "--workdir", folder), 0, 0)
+    return folder
+
+
+def test_two_processes_do_what_one_does(undisturbed: Path, recipe: Path, tmp_path: Path) -> None:
+    """Up to rounding; and each record is written once."""
+    assert main(["train", "--config", str(recipe), "--workdir", str(tmp_path), "--quiet"]) == 0
+    one, two = result(tmp_path), result(undisturbed)
+    assert (one["processes"], one["mesh"]) == (1, {"data": 1})
+    assert (two["processes"], two["mesh"]) == (2, {"data": 2})
+    assert 0 < distance(undisturbed, tmp_path) < BOUND
+    assert [row["step"] for row in two["curve"]] == [row["step"] for row in one["curve"]]
+    lines = (undisturbed / "metrics.jsonl").read_text().splitlines()
+    assert [json.loads(line) for line in lines] == two["curve"]
+    assert len(list((undisturbed / "tensorboard").iterdir())) == 1
+    assert {path.name for path in undisturbed.iterdir()} == {path.name for path in tmp_path.iterdir()}
+
+
+def test_a_signal_to_one_stops_both_at_one_step_and_the_bits_stay(
+    undisturbed: Path, recipe: Path, tmp_path: Path
+) -> None:
+    command = ("train", "--config", recipe, "--workdir", tmp_path)
+    with start(pair(*command)) as processes:
+        processes.kill(1, signal.SIGTERM, tmp_path / "metrics.jsonl", lines=6)
+        ended = processes.ended()
+    assert_codes(ended, 75, 75)
+    said = re.compile(
+        rf"^resjax: SIGTERM: saved step (\d+) of {STEPS} in {tmp_path}/checkpoints; the same", re.M
+    )
+    found = [said.findall(each.said) for each in ended]
+    assert found[0] == found[1]
+    assert 30 <= int(found[0][0]) < STEPS
+    assert_codes(run(*command), 0, 0)
+    for key in ("state_sha256", "curve", "metrics"):
+        assert result(tmp_path)[key] == result(undisturbed)[key]
+
+
+def test_a_lost_process_is_named_and_any_number_goes_on(
+    undisturbed: Path, recipe: Path, tmp_path: Path
+) -> None:
+    """Process 0 is lost, then one process goes on alone, then process 1 of two is lost, then both end."""
+    command, log = ("train", "--config", recipe, "--workdir", tmp_path), tmp_path / "metrics.jsonl"
+    for lost, lines in ((0, 9), (1, 20)):
+        with start(pair(*command)) as processes:
+            sent = processes.kill(lost, signal.SIGKILL, log, lines)
+            ended = processes.ended()
+            assert time.monotonic() - sent < 30
+        assert_codes(ended, *((-9, 75) if lost == 0 else (75, -9)))
+        sentence = (
+            rf"^resjax: process {lost} of 2 was lost; step (\d+) is saved in {tmp_path}; start all proc"
+        )
+        saved = re.findall(sentence, ended[1 - lost].said, re.M)
+        assert len(saved) == 1, ended
+        arrays(tmp_path, int(saved[0]))  # it is whole
+        if lost == 0:
+            with start([command]) as alone:
+                alone.kill(0, signal.SIGINT, log, lines=15)
+                assert_codes(alone.ended(), 75)
+    assert_codes(run(*command), 0, 0)
+    assert 0 < distance(tmp_path, undisturbed) < BOUND
+    last = result(undisturbed)["state_sha256"]
+    job = jobs.build(read_config(undisturbed))
+    with Checkpoints(undisturbed, read_only=True) as checkpoints:  # of two processes, read by this one
+        assert digest(checkpoints.restore(STEPS, job.state_like(STEPS))[0]) == last
+
+
+def test_what_process_0_refuses_ends_all(undisturbed: Path, recipe: Path) -> None:
+    """Here as tasks of SLURM."""
+    before = (undisturbed / "config.json").read_text()
+    command = ("train", "--config", recipe, "--workdir", undisturbed, "--config.seed=3", "--distributed")
+    with start([command, command], slurm(2)) as processes:
+        ended = processes.ended()
+    assert_codes(ended, 2, 2)
+    reason = rf"--workdir {undisturbed} holds a run with config.seed = 0, not 3"
+    assert re.search(rf"^resjax: {reason}", ended[0].said, re.M)
+    assert re.search(rf"^resjax: process 0 stopped: {reason}", ended[1].said, re.M)
+    assert (undisturbed / "config.json").read_text() == before
+
+
+def test_processes_with_another_config_are_refused(recipe: Path, tmp_path: Path) -> None:
+    places = by_hand(2)
+    commands = [["train", "--config", recipe, "--workdir", tmp_path / "run", *place] for place in places]
+    commands[1].append("--config.train.log_every=7")
+    with start(commands) as processes:
+        ended = processes.ended()
+    assert_codes(ended, 2, 2)
+    said = (
+        r"config\.train\.log_every is 7 in process 1, and 5 in process 0; start all processes with the same"
+    )
+    assert all(re.search(said, each.said) for each in ended)
+    assert not (tmp_path / "run").exists()
+
+
+def test_who_does_not_come_is_named(recipe: Path, tmp_path: Path, capsys: Capture) -> None:
+    command = ["train", "--config", recipe, "--workdir", tmp_path / "run", "--join-timeout", "1"]
+    port = free_port()
+    place = ["--coordinator", f"127.0.0.1:{port}", "--processes", "3", "--process"]
+    said = (rf"--coordinator 127\.0\.0\.1:{port}: nothing answered there within 1 s \(", "host of process 0")
+    refuse(capsys, *command, *place, 2, said=said)
+    said = (rf"processes \[1, 2\] of 3 did not come to 127\.0\.0\.1:{port} within 1 s", "--join-timeout")
+    refuse(capsys, *command, *place, 0, said=said)
+    assert not (tmp_path / "run").exists()
+
+
+BY_HAND = ("--coordinator", "localhost:9000", "--processes", "2", "--process", "1")
+BAD = {
+    ("--processes", "2"): ("--coordinator, --process is missing", "go together"),
+    ("--distributed", "--process", "1"): ("--distributed takes from the environment", "one or the other"),
+    (*BY_HAND, "--process", "2"): ("--process is 2", "it must be 0 to 1"),
+    (*BY_HAND, "--coordinator", "localhost"): ("--coordinator is 'localhost'", "HOST:PORT"),
+    (*BY_HAND, "--coordinator", "localhost:99999"): ("--coordinator is 'localhost:99999'", "HOST:PORT"),
+    (*BY_HAND, "--processes", "0"): ("--processes: it is '0'", "whole number from 1"),
+    (*BY_HAND, "--join-timeout", "0"): ("--join-timeout: it is '0'", "above 0"),
+    ("--join-timeout", "9"): ("--join-timeout goes with --distributed",),
+    ("--distributed",): ("no environment of several processes was found", "--coordinator HOST:PORT"),
+}
+
+
+@pytest.mark.parametrize("flags", BAD, ids=" ".join)
+def test_bad_flags_are_refused(
+    flags: tuple[str, ...], recipe: Path, tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("SLURM_JOB_ID", "OMPI_MCA_orte_hnp_uri", "KUBERNETES_SERVICE_HOST"):
+        monkeypatch.delenv(name, raising=False)
+    refuse(capsys, "train", "--config", recipe, "--workdir", tmp_path / "run", *flags, said=BAD[flags])
+    assert not (tmp_path / "run").exists()
+
+
+def test_tables_name_what_runs_nothing_and_the_engine(tmp_path: Path, capsys: Capture) -> None:
+    table = write_table(tmp_path)
+    refuse(capsys, "table", table, "--render", *BY_HAND, said=("--render and --plan run nothing",))
+    said = ("--coordinator goes with --engine plain, not with slurm",)
+    refuse(capsys, "table", table, "--engine", "slurm", *BY_HAND, said=said)
+
+
+def test_the_environment_of_slurm_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    task = slurm(4)[3]
+    for name, value in task.items():
+        monkeypatch.setenv(name, value)
+    by_hand = {"coordinator": None, "processes": None, "process": None, "join_timeout": 7.0}
+    expected = Group(f"localhost:{task['JAX_COORDINATOR_PORT']}", 4, 3, 7.0, [3])
+    assert environment.parse(distributed=True, **by_hand) == expected
