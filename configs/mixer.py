@@ -26,8 +26,7 @@ def get_config(name: str = "digits") -> ConfigDict:
     config.model.update(hidden_tokens=2 * width, hidden_channels=4 * width)
     config.optim = dict(name="adamw", weight_decay=0.05)
     config.schedule = dict(name="cosine", length=epochs, learning_rate=1e-3)
-    config.train = dict(batch_size=64, eval_every=5)
+    config.train = dict(batch_size=128 if name == "cifar10" else 64, eval_every=5)
     if name == "cifar10":
-        config.input.update(pad=4, flip=True)
-        config.train.batch_size = 128
+        config.input = dict(normalize="channel_mean_std", pad=4, flip=True)
     return config

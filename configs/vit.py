@@ -13,17 +13,17 @@ No accuracy is stated: experiments/layer_norm_place.py has not been run yet.
 
 from ml_collections import ConfigDict
 
-NETS = {  # data, size of patches, blocks, width, heads, epochs
-    "digits": ("digits", 2, 12, 32, 4, 30),
-    "cifar10": ("tfds:cifar10", 4, 6, 192, 3, 100),
-    "b16": ("tfds:imagenet2012", 16, 12, 768, 12, 300),
+NETS = {  # data, size of patches, blocks, width, heads, epochs, batch
+    "digits": ("digits", 2, 12, 32, 4, 30, 64),
+    "cifar10": ("tfds:cifar10", 4, 6, 192, 3, 100, 128),
+    "b16": ("tfds:imagenet2012", 16, 12, 768, 12, 300, 4096),
 }
 
 
 def get_config(name: str = "digits") -> ConfigDict:
     if name not in NETS:
         raise ValueError(f"there is no net '{name}'; there are {', '.join(NETS)}")
-    data, patch, blocks, width, heads, epochs = NETS[name]
+    data, patch, blocks, width, heads, epochs, batch_size = NETS[name]
     config = ConfigDict()
     config.data = dict(name=data)
     config.input = dict(normalize="channel_mean_std")
@@ -32,15 +32,13 @@ def get_config(name: str = "digits") -> ConfigDict:
     )
     config.optim = dict(name="adam")
     config.schedule = dict(name="cosine", length=epochs, learning_rate=1e-3)
-    config.train = dict(batch_size=64, eval_every=5)
+    config.train = dict(batch_size=batch_size, eval_every=5)
     if name == "cifar10":
-        config.input.update(pad=4, flip=True)
-        config.train.batch_size = 128
+        config.input = dict(normalize="channel_mean_std", pad=4, flip=True)
     if name == "b16":
-        config.data.image_size = 224
-        config.model.pool = "class"
-        config.input.update(flip=True)
-        config.schedule.update(learning_rate=3e-3, warmup=10)
+        config.data = dict(name=data, image_size=224)
+        config.input = dict(normalize="channel_mean_std", flip=True)
+        config.model["pool"] = "class"
         config.optim = dict(name="adamw", weight_decay=0.1)
-        config.train.batch_size = 4096
+        config.schedule = dict(name="cosine", length=epochs, learning_rate=3e-3, warmup=10)
     return config

@@ -103,7 +103,7 @@ class _Recorder:
         path = context.module.path
         if context.method_name == "__call__" and path:
             kind, read = type(context.module).__name__, args[0] if args else None
-            products = context.module.products(read) if isinstance(context.module, Attention) else 0
+            products = context.module.products(args[0]) if isinstance(context.module, Attention) else 0
             self.calls[path] = (self.part, kind, read, found, products)
             if path[0] == "trunk" and len(path) == 2 and self.part:
                 self.parts[self.part].append(path[1])

@@ -9,6 +9,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax import core
 
 Chain = tuple[str, ...]  # names of parts that follow each other
 
@@ -45,7 +46,7 @@ def unstack(tree: Any, chains: Sequence[Chain]) -> Any:
 
 def _rows(leaf: Any) -> list[Any]:
     """-> what lies along the first axis; JAX does not iterate over arrays of which others hold parts."""
-    traced = isinstance(leaf, jax.core.Tracer)
+    traced = isinstance(leaf, core.Tracer)
     if traced or not isinstance(leaf, jax.Array) or leaf.is_fully_addressable or leaf.is_fully_replicated:
         return list(leaf)
     return [leaf[number] for number in range(len(leaf))]

@@ -65,7 +65,7 @@ def slurm(count: int) -> list[dict[str, str]]:
 def _start(
     command: Sequence[object], environment: Mapping[str, str], stderr: IO[str], folder: Path
 ) -> subprocess.Popen[bytes]:
-    everything = os.environ | {"PYTHONPATH": str(ROOT)} | environment
+    everything = {**os.environ, "PYTHONPATH": str(ROOT), **environment}
     started = [sys.executable, "-m", "resjax", *map(str, command)]
     return subprocess.Popen(started, cwd=folder, env=everything, stdout=subprocess.DEVNULL, stderr=stderr)
 

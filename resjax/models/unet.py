@@ -40,7 +40,7 @@ class UNet(Trunk):
 
     def _down(self, layers: BoundLayers, scale: int, x: Plane) -> Plane:
         if scale == 0:
-            _check_plane(x.shape[1:3], self.scales)
+            _check_plane(x.shape[1], x.shape[2], self.scales)
         x = nn.max_pool(x, (2, 2), (2, 2)) if scale else x.astype(layers.dtype)
         return self._convolve(layers, f"down{scale}", scale, x)
 
@@ -67,9 +67,8 @@ class UNet(Trunk):
         return layers.classifier(self.classes)(name="classifier")(x)
 
 
-def _check_plane(plane: tuple[int, int], scales: int) -> None:
-    if any(side % 2**scales for side in plane):
-        height, width = plane
+def _check_plane(height: int, width: int, scales: int) -> None:
+    if height % 2**scales or width % 2**scales:
         raise ValueError(
             f"scales is {scales}, which needs a plane whose sides are multiples of {2**scales}; the image's"
             f" is {height}x{width}"
