@@ -39,3 +39,11 @@ def finite(**settings: float) -> None:
     for key, value in settings.items():
         if not math.isfinite(value):
             raise ValueError(f"{key} is {value}; it must be finite")
+
+
+def of_form(depth: int, slope: int, offset: int) -> int:
+    """-> n, 1 at least, of a depth slope * n + offset; raises ValueError for any other depth."""
+    n = max(1, round((depth - offset) / slope))
+    if depth != slope * n + offset:
+        raise ValueError(f"depth is {depth}; it must be {slope}n + {offset}, such as {slope * n + offset}")
+    return n

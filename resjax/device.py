@@ -155,17 +155,17 @@ class Streamed(struct.PyTreeNode):
 
     def gather(self, index: Int[np.ndarray, "*s b"]) -> Batch:
         """-> these examples on the devices, which share out the last axis of the index."""
-        images = self._place(self.split.images, index)
-        labels = self._place(self.labels.astype(np.int32), index)
+        images = self._place(self.split.images, index, np.uint8)
+        labels = self._place(self.labels, index, np.int32)
         return Batch(images, labels, self.pipeline, self.teacher)
 
-    def _place(self, values: Any, index: np.ndarray) -> Array:
+    def _place(self, values: Any, index: np.ndarray, dtype: Any) -> Array:
         sharding = meshes.examples(self.mesh, axis=index.ndim - 1)
         if sharding is None:
-            return jnp.asarray(values[index])
+            return jnp.asarray(values[index].astype(dtype, copy=False))
 
         def of_one_device(at: Any) -> np.ndarray:
-            return values[index[at[: index.ndim]]]
+            return values[index[at[: index.ndim]]].astype(dtype, copy=False)
 
         shape = (*index.shape, *values.shape[1:])
         return jax.make_array_from_callback(shape, sharding, of_one_device)

@@ -114,10 +114,7 @@ def densenet(
     Raises:
       ValueError: a depth that is not of the form, a growth below 1, or a share that is none.
     """
-    per_layer = 6 if bottleneck else 3
-    n = max(1, round((depth - 4) / per_layer))
-    if depth != per_layer * n + 4:
-        raise ValueError(f"depth is {depth}; it must be {per_layer}n + 4, such as {per_layer * n + 4}")
+    n = checks.of_form(depth, 6 if bottleneck else 3, 4)
     checks.at_least(1, growth=growth)
     checks.share(dropout=dropout)
     if not 0 < compression <= 1:

@@ -116,9 +116,7 @@ def fixup_resnet(
     """
     if layers.norm != "none":
         raise ValueError(f"norm is {layers.norm!r}; this net has none: 'none'")
-    n = max(1, round((depth - 2) / 6))
-    if depth != 6 * n + 2:
-        raise ValueError(f"depth is {depth}; it must be 6n + 2, such as {6 * n + 2}")
+    n = checks.of_form(depth, 6, 2)
     checks.at_least(1, width=width)
     return FixupResNet(
         classes, layers, (n, n, n), (width, 2 * width, 4 * width), "basic", "1x1", "original", "A", True,

@@ -5,51 +5,24 @@ Tolstikhin et al. 2021 (2105.01601), section 2.
 
 from functools import partial
 
-from jaxtyping import Array, Float
-
 from resjax import checks
-from resjax.models.blocks import BoundLayers, Layers
-from resjax.models.tokens import Block, Embedding, Perceptron, Placement, Tokens, average
-from resjax.models.trunk import MAIN, Part, Trunk
+from resjax.models.blocks import BoundLayers, Layer, Layers
+from resjax.models.tokens import Perceptron, Placement, TokenTrunk
 
 
-class Mixer(Trunk):
-    """Patches, blocks of two perceptrons, average of the tokens, classifier.
+class Mixer(TokenTrunk):
+    """Blocks of two perceptrons.
 
     Attributes:
       hidden_tokens, hidden_channels: widths of the perceptrons on either axis.
     """
 
-    blocks: int
-    width: int
     hidden_tokens: int
     hidden_channels: int
-    patch: int
-    placement: str
-    skip: bool
 
-    def parts(self, layers: BoundLayers) -> list[tuple[str, Part]]:
-        blocks = [(name, partial(self._block, layers, name)) for name in self.recomputable()]
-        return [("embedding", partial(self._embed, layers)), *blocks, (MAIN, partial(self._classify, layers))]
-
-    def chains(self) -> list[tuple[str, ...]]:
-        return [tuple(self.recomputable())]
-
-    def recomputable(self) -> list[str]:
-        return [f"block{number}" for number in range(1, self.blocks + 1)]
-
-    def _embed(self, layers: BoundLayers, x: Float[Array, "b h w c"]) -> Tokens:
-        embedding = Embedding(self.patch, self.width, layers, positions=False, name="embedding")
-        return embedding(x.astype(layers.dtype))
-
-    def _block(self, layers: BoundLayers, name: str, x: Tokens) -> Tokens:
+    def inner(self, layers: BoundLayers) -> tuple[tuple[str, Layer], ...]:
         tokens = partial(Perceptron, self.hidden_tokens, layers, across=True)
-        inner = (("tokens", tokens), ("channels", partial(Perceptron, self.hidden_channels, layers)))
-        return Block(inner, layers, self.placement, self.skip, name=name)(x)
-
-    def _classify(self, layers: BoundLayers, x: Tokens) -> Float[Array, "b k"]:
-        x = layers.normalize("final_norm")(x) if self.placement == "pre" else x
-        return layers.classifier(self.classes)(name="classifier")(average(x))
+        return ("tokens", tokens), ("channels", partial(Perceptron, self.hidden_channels, layers))
 
 
 def mixer(
@@ -72,4 +45,5 @@ def mixer(
     """
     checks.at_least(1, blocks=blocks, width=width, patch=patch)
     checks.at_least(1, hidden_tokens=hidden_tokens, hidden_channels=hidden_channels)
-    return Mixer(classes, layers, blocks, width, hidden_tokens, hidden_channels, patch, placement, skip)
+    shape = (blocks, width, patch, placement, skip, "mean", False)
+    return Mixer(classes, layers, *shape, hidden_tokens, hidden_channels)

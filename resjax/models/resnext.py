@@ -58,9 +58,7 @@ def cifar_resnext(
       ValueError: a depth that is not of the form, a number below 1, a ratio above the narrowest unit's
         features, or random depth without shortcuts.
     """
-    n = max(1, round((depth - 2) / 9))
-    if depth != 9 * n + 2:
-        raise ValueError(f"depth is {depth}; it must be 9n + 2, such as {9 * n + 2}")
+    n = checks.of_form(depth, 9, 2)
     return _build(
         classes, layers, (n, n, n), "cifar", width=width, cardinality=cardinality,
         group_width=group_width, skip=skip, survival=survival, excitation=excitation,

@@ -10,6 +10,7 @@ Post-LN is that of Vaswani et al. 2017 (1706.03762); pre-LN that of Xiong et al.
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Literal
 
 import flax.linen as nn
@@ -18,6 +19,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from resjax.models.blocks import BoundLayers, Layer
+from resjax.models.trunk import MAIN, Part, Trunk
 
 Placement = Literal["pre", "post"]
 Tokens = Float[Array, "b t d"]
@@ -55,8 +57,8 @@ class Embedding(nn.Module):
     patch: int
     width: int
     layers: BoundLayers
-    positions: bool = True
-    class_token: bool = False
+    positions: bool
+    class_token: bool
 
     @nn.compact
     def __call__(self, x: Float[Array, "b h w c"]) -> Tokens:
@@ -129,3 +131,47 @@ def first(x: Tokens) -> Float[Array, "b d"]:
 
 
 POOLS: dict[str, Callable[[Tokens], Array]] = {"mean": average, "class": first}
+
+
+class TokenTrunk(Trunk):
+    """Patches, blocks, pooling, classifier; a family is a subclass that says what its blocks consist of.
+
+    Attributes:
+      placement: where the norms stand: `pre` or `post`.
+      pool: what is classified: the `mean` of all tokens, or the `class` token, which there is then.
+      positions: the tokens' places are learned.
+    """
+
+    blocks: int
+    width: int
+    patch: int
+    placement: str
+    skip: bool
+    pool: str
+    positions: bool
+
+    def inner(self, layers: BoundLayers) -> tuple[tuple[str, Layer], ...]:
+        """-> what a block consists of, as `Block` has it."""
+        raise NotImplementedError
+
+    def parts(self, layers: BoundLayers) -> list[tuple[str, Part]]:
+        blocks = [(name, partial(self._block, layers, name)) for name in self.recomputable()]
+        return [("embedding", partial(self._embed, layers)), *blocks, (MAIN, partial(self._classify, layers))]
+
+    def chains(self) -> list[tuple[str, ...]]:
+        return [tuple(self.recomputable())]
+
+    def recomputable(self) -> list[str]:
+        return [f"block{number}" for number in range(1, self.blocks + 1)]
+
+    def _embed(self, layers: BoundLayers, x: Float[Array, "b h w c"]) -> Tokens:
+        token = self.pool == "class"
+        embedding = Embedding(self.patch, self.width, layers, self.positions, token, name="embedding")
+        return embedding(x.astype(layers.dtype))
+
+    def _block(self, layers: BoundLayers, name: str, x: Tokens) -> Tokens:
+        return Block(self.inner(layers), layers, self.placement, self.skip, name=name)(x)
+
+    def _classify(self, layers: BoundLayers, x: Tokens) -> Float[Array, "b k"]:
+        x = layers.normalize("final_norm")(x) if self.placement == "pre" else x
+        return layers.classifier(self.classes)(name="classifier")(POOLS[self.pool](x))

@@ -76,9 +76,7 @@ def wide_resnet(
       ValueError: a depth that is not of the form, a width below 1, a ratio above the narrowest unit's
         features, or shortcuts that cannot be so.
     """
-    n = max(1, round((depth - 4) / 6))
-    if depth != 6 * n + 4:
-        raise ValueError(f"depth is {depth}; it must be 6n + 4, such as {6 * n + 4}")
+    n = checks.of_form(depth, 6, 4)
     checks.at_least(1, widen=widen)
     checks.share(dropout=dropout)
     check_ratio(excitation, STEM * widen)
