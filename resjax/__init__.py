@@ -2,7 +2,7 @@
 
 Where things are, in the order in which a run meets them:
 
-    __main__    the command line; verbs: train, eval, table, show, probe, prepare
+    __main__    the command line; verbs: train, eval, table, show, probe, import, export, ...
     schema      the keys of a config, their types and defaults; config: files and overrides
     job         a config in, the objects that it describes out, all checked before anything runs
     data/       disk -> checked arrays -> order of examples -> augmentation inside jit
@@ -15,6 +15,7 @@ Where things are, in the order in which a run meets them:
     evaluate    a finished run's accuracy on any split
     checkpoint  save and resume; record: logs, result.json, provenance
     table       rows x seeds of runs; stats and render turn their records into tables and figures
+    interop/    weights from PyTorch's files; weights and programs to elsewhere; classes of image files
     probe       what a net's gradients, responses and losses look like; probes/: one file each
 """
 

@@ -156,6 +156,31 @@ def parser() -> Parser:
     )
     verb.add_argument("--quiet", action="store_true", help="no progress, just the table")
 
+    verb = add("import", verbs.take, "weights from PyTorch or a .safetensors file", usage.IMPORT, True)
+    verb.add_argument(
+        "checkpoint", type=Path, metavar="CHECKPOINT", help="a .safetensors, .pt, .pth or .th file"
+    )
+    verb.add_argument("--config", required=True, metavar="FILE[:ARG]", help="a config file with the net")
+    verb.add_argument("--out", required=True, type=_folder, metavar="DIR", help="the new run's folder")
+    verb.add_argument(
+        "--padding", choices=("both", "behind"), help="where the file's shortcuts of option A put zeros"
+    )
+    verb.add_argument(
+        "--normalize",
+        metavar="NAME|M,M,M/S,S,S",
+        help="how its images were normalised (default: the config's)",
+    )
+
+    verb = add("export", verbs.export, "weights, inference program and model card", usage.EXPORT, False)
+    verb.add_argument("--workdir", required=True, type=_folder, metavar="DIR", help="the run's folder")
+    verb.add_argument("--out", required=True, type=_folder, metavar="DIR", help="the export's new folder")
+    verb.add_argument("--checkpoint", default="last", metavar="last|best|STEP", help="which (default: last)")
+
+    verb = add("predict", verbs.predict, "classes of image files, by an export", usage.PREDICT, False)
+    verb.add_argument("export", type=Path, metavar="EXPORT", help="an export's folder")
+    verb.add_argument("images", nargs="+", type=Path, metavar="IMAGE|DIR", help="files, or folders of them")
+    verb.add_argument("--top", type=_at_least(1), default=1, metavar="N", help="classes a file (default: 1)")
+
     verb = add("prepare", verbs.prepare, "download a data set", usage.PREPARE, False)
     verb.add_argument("name", metavar="tfds:NAME", help="the data set")
     verb.add_argument("--directory", default="", metavar="DIR", help="default: ~/tensorflow_datasets")

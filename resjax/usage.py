@@ -161,6 +161,68 @@ examples:
   resjax probe lesion --workdir runs/r56
 """
 
+IMPORT = f"""\
+Reads the weights of a net of PyTorch's, or of an export, into the net that a config describes, and writes the
+folder of a run that has been saved before its first step: resjax eval and probe read it, config.start.run of
+another run starts from it, and resjax train goes on from it with the config that lies in it.
+
+CHECKPOINT is a .safetensors file, or a .pt, .pth or .th file, which needs PyTorch: pip install
+'resjax[torch]'. Nothing in it is executed: a file that holds more than tensors is refused. It is a state
+dict, or holds one as state_dict, model or net; a prefix such as module. is left out. Layers are named as in
+
+  torchvision   ResNet, Wide ResNet (wide_resnet50_2 is imagenet_resnext with cardinality=1 group_width=128),
+                ResNeXt; timm's ResNets that have the same layers, with squeeze-and-excitation too
+  pytorch-cifar, pytorch_resnet_cifar10   conv1, bn1, layer1.0.conv1, layer1.0.shortcut.0, linear
+  WideResNet-pytorch                      block1.layer.0.conv1, convShortcut, fc
+  efficient_densenet_pytorch              features.denseblock1.denselayer1.conv1, norm_final, classifier
+  resjax export                           parameters.safetensors, of any net
+
+What was mapped is printed. A tensor that is missing, left over or of another shape is told, and nothing is
+written. What a file does not say is the config's to say: the place of strides (stride_in), the norms' epsilon
+(norm_epsilon; PyTorch's is 1e-5, as here), and how images are normalised.
+
+--padding says where shortcuts of option A put the zeros of new channels: on both sides, as
+pytorch_resnet_cifar10 has them, or behind; the channels of an imported net are put in this project's order.
+--normalize sets the config's section input: imagenet, cifar10, cifar10_kuangliu (pytorch-cifar's, with the
+deviations 0.2023, 0.1994, 0.2010), cifar100, mnist, half, or numbers, means/deviations of images in [0, 1].
+
+{OVERRIDES}
+examples:
+  resjax import resnet20.th --config configs/cifar10_resnet.py:20 --out runs/r20 \\
+      --padding both --normalize imagenet
+  resjax import resnet50.safetensors --config configs/imagenet_resnet.py:50 --out runs/r50
+  resjax import exported/parameters.safetensors --config configs/digits.py --out runs/again
+"""
+
+EXPORT = """\
+Writes a run's net for use elsewhere, as evaluation has it (the moving average where there is one), without
+heads, into a new folder:
+
+  parameters.safetensors   parameters and batch statistics, by this project's names
+  pytorch.safetensors      the same as a state dict, where a class of PyTorch's is the same function; see
+                           resjax import. Zeros of option A are on both sides, as in pytorch_resnet_cifar10
+  program.jax_export       inference, from stored uint8 images to logits, normalisation included: StableHLO by
+                           jax.export, for cpu, cuda and tpu and any number of images. It runs where jax and
+                           flatbuffers are and resjax is not
+  export.json, README.md   what resjax predict reads, and the model card: metrics, config, data, commit
+
+The data set must be on this machine, for the normalisation is of its training images.
+
+examples:
+  resjax export --workdir runs/r56 --out exported/r56
+  resjax export --workdir runs/r56 --checkpoint best --out exported/best
+"""
+
+PREDICT = """\
+Prints the likeliest class of each image file, and its probability, by the program of an export alone: its run
+and its data are not needed. A folder stands for the images in it. An image of another size or shape than the
+net's is cut to its shape in the middle and resized; colour becomes grey where the net reads grey.
+
+examples:
+  resjax predict exported/r56 cat.png dog.png
+  resjax predict exported/r56 pictures/ --top 3
+"""
+
 PREPARE = """\
 Downloads a data set with tensorflow-datasets and stores it as array_record files, which training then
 reads without TensorFlow. Some data sets need TensorFlow here: pip install 'resjax[prepare]'.

@@ -169,6 +169,30 @@ def plan(args: argparse.Namespace) -> None:
     forecast.show(found, as_json=args.json)
 
 
+def take(args: argparse.Namespace) -> None:
+    from resjax import config
+    from resjax.interop import constants, taking
+
+    normalized = constants.overrides(args.normalize) if args.normalize else []
+    loaded = config.load(args.config, [*args.overrides, *normalized])
+    print(taking.take(args.checkpoint, loaded, args.out, args.padding))
+    print(f"{args.out}, a run at step 0: resjax eval --workdir {args.out}")
+
+
+def export(args: argparse.Namespace) -> None:
+    from resjax.interop import exporting
+
+    print(exporting.export(args.workdir, args.out, args.checkpoint))
+
+
+def predict(args: argparse.Namespace) -> None:
+    from resjax.interop import predicting
+
+    for found in predicting.Predictor(args.export).predict(args.images, args.top):
+        best = ", ".join(f"{name} {probability:.4f}" for name, probability in found.classes)
+        print(f"{found.path}: {best}")
+
+
 def prepare(args: argparse.Namespace) -> None:
     from resjax.data import tfds_source
 

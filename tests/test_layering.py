@@ -87,6 +87,17 @@ LAYERS = (
     ("show", "roster", "verify", "rehearsal"),
     ("preflight",),
     ("forecast",),
+    (
+        "interop.__init__",
+        "interop.constants",
+        "interop.files",
+        "interop.folder",
+        "interop.names",
+        "interop.layout",
+    ),
+    ("interop.matching", "interop.card", "interop.program", "interop.predicting"),
+    ("interop.taking",),
+    ("interop.exporting",),
     ("verbs",),
     ("options",),
     ("__main__",),
@@ -208,7 +219,7 @@ def test_every_file_can_be_read_in_one_sitting() -> None:
     assert {name: lines for name, lines in long.items() if lines > 250} == {}
 
 
-@pytest.mark.parametrize("verb", ["train", "table", "verify-resume", "models"])
+@pytest.mark.parametrize("verb", ["train", "table", "verify-resume", "models", "import", "export", "predict"])
 def test_help_loads_no_jax(verb: str) -> None:
     argv = [sys.executable, "-X", "importtime", "-m", "resjax", verb, "--help"]
     done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=True)

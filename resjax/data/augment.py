@@ -84,8 +84,10 @@ def fit(
     images: Any,
     *,
     normalize: Literal[
-        "channel_mean_std", "pixel_mean", "pixel_mean_scalar_std", "imagenet", "unit"
+        "channel_mean_std", "pixel_mean", "pixel_mean_scalar_std", "imagenet", "unit", "constants"
     ] = "channel_mean_std",
+    mean: tuple[float, ...] = (),
+    std: tuple[float, ...] = (),
     pad: int = 0,
     pad_mode: Literal["zeros", "reflect"] = "zeros",
     pad_when: Literal["before", "after"] = "after",
@@ -99,24 +101,26 @@ def fit(
       normalize: `channel_mean_std` (fb.resnet.torch, DenseNet, ResNeXt, Wide ResNet); `pixel_mean`, one
         mean image subtracted and intensities scaled by 1/255 (He et al. 2015, section 4.2; they do not
         say how, or whether, they scale); `pixel_mean_scalar_std` (Stochastic Depth); `imagenet`, fixed
-        constants; `unit`, intensities scaled to [0, 1].
+        constants; `unit`, intensities scaled to [0, 1]; `constants`, by `mean` and `std`.
+      mean, std: of each channel of images scaled to [0, 1], as torchvision's transforms have them.
       whiten: side of the patches whose whitened pixels the net reads at each place; 0: it reads pixels.
 
     Raises:
-      ValueError: `pad` is negative or reflects beyond the image, `imagenet` meets other than 3 channels, or
-        patches do not fit into the image.
+      ValueError: `pad` is negative or reflects beyond the image, `imagenet` meets other than 3 channels,
+        constants are not one for each channel, or patches do not fit into the image.
     """
     _, height, width, channels = images.shape
     if pad < 0 or (pad_mode == "reflect" and pad >= min(height, width)):
         raise ValueError(f"pad is {pad}; it must be at least 0 and, to reflect, below {min(height, width)}")
     if normalize == "imagenet" and channels != 3:
         raise ValueError(f"normalize is 'imagenet', for 3 channels; these images have {channels}")
-    mean, std = _statistics(images, normalize)
+    given = _constants(normalize, mean, std, channels)
+    centre, spread = _statistics(images, normalize) if given is None else given
     # A constant channel has no spread: its inputs are 0 then, whatever the divisor.
-    scale = 1.0 / np.where(std == 0, 1.0, std)
-    mean, scale = (x.reshape((1,) * (4 - x.ndim) + x.shape) for x in (mean, scale))
+    scale = 1.0 / np.where(spread == 0, 1.0, spread)
+    centre, scale = (x.reshape((1,) * (4 - x.ndim) + x.shape) for x in (centre, scale))
     found = Pipeline(
-        jnp.asarray(mean, jnp.float32), jnp.asarray(scale, jnp.float32), pad, pad_mode, pad_when, flip
+        jnp.asarray(centre, jnp.float32), jnp.asarray(scale, jnp.float32), pad, pad_mode, pad_when, flip
     )
     if not whiten:
         return found
@@ -128,6 +132,24 @@ def shape_read(image: tuple[int, int, int], *, whiten: int = 0, **_: Any) -> tup
     """-> (h, w, channels) of what a net reads of an image (h, w, c), by the keywords of `fit`."""
     height, width, channels = image
     return (height, width, whiten * whiten * channels) if whiten else image
+
+
+def _constants(
+    normalize: str, mean: tuple[float, ...], std: tuple[float, ...], channels: int
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """-> given mean and divisor, of stored intensities; None: they are those of the images."""
+    for key, given in (("mean", mean), ("std", std)):
+        if normalize != "constants" and given:
+            raise ValueError(f"{key} is {given}, but normalize is '{normalize}'; it must be 'constants'")
+        if normalize == "constants" and len(given) not in (1, channels):
+            raise ValueError(
+                f"{key} is {given}; it must be one number, or one for each of {channels} channels"
+            )
+    if normalize != "constants":
+        return None
+    if not all(0 < each < np.inf for each in std) or not np.isfinite(mean).all():
+        raise ValueError(f"std is {std} and mean is {mean}; they must be finite, and std above 0")
+    return 255 * np.asarray(mean), 255 * np.asarray(std)
 
 
 def _statistics(images: Any, normalize: str) -> tuple[np.ndarray, np.ndarray]:

@@ -24,6 +24,13 @@ def describe(name: str, directory: str, image_size: int) -> tuple[tuple[int, int
     return _shape(name, features[image].shape, image_size), features[label].num_classes
 
 
+def class_names(name: str, directory: str) -> tuple[str, ...]:
+    """-> what the classes are called, in the order of their numbers."""
+    features = _builder(name, directory).info.features
+    _, label = _keys(name, features)
+    return tuple(features[label].names)
+
+
 def examples(name: str, directory: str) -> tuple[int, int]:
     """-> how many train and test have; 0 where tensorflow-datasets does not know before they are prepared."""
     splits = _builder(name, directory).info.splits

@@ -57,7 +57,7 @@ class Highway(Trunk):
         return ReLUBeforeAdditionUnit(branch, layers, shortcut, mix=gate, name=name)(x)
 
     def _classify(self, layers: BoundLayers, x: Float[Array, "b h w c"]) -> Float[Array, "b k"]:
-        return layers.classifier(self.classes)(name="classifier")(x.reshape(len(x), -1))
+        return layers.classifier(self.classes)(name="classifier")(x.reshape(x.shape[0], -1))
 
 
 def _halve(x: Float[Array, "b h w c"]) -> Float[Array, "b i j c"]:

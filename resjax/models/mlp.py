@@ -48,7 +48,7 @@ class ResidualMLP(Trunk):
 
     def _stem(self, layers: BoundLayers, x: Float[Array, "b h w c"]) -> Float[Array, "b d"]:
         dense = self._dense(layers, read=False)
-        x = dense(name="stem_dense")(x.reshape(len(x), -1).astype(layers.dtype))
+        x = dense(name="stem_dense")(x.reshape(x.shape[0], -1).astype(layers.dtype))
         return UNITS[self.order].after_stem(layers, x)
 
     def _unit(self, layers: BoundLayers, first: bool, survival: float, name: str, x: Array) -> Array:

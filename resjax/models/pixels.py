@@ -11,7 +11,7 @@ from resjax.models.regressors import Shape, text
 
 def enlarge(x: Float[Array, "b i j k"], plane: tuple[int, int]) -> Float[Array, "b h w k"]:
     """-> bilinear interpolation to a plane of this height and width."""
-    return jax.image.resize(x, (len(x), *plane, x.shape[-1]), "bilinear")
+    return jax.image.resize(x, (x.shape[0], *plane, x.shape[-1]), "bilinear")
 
 
 class PixelHead(nn.Module):

@@ -70,7 +70,7 @@ class Recurrence(nn.Module):
         reads = 1 if self.delay == 1 else 2
         shape, types = (reads * self.width, gates * self.width), self.layers.param_dtype
         kernel = self.param("kernel", _blocks, shape, jnp.dtype(types)).astype(driven.dtype)
-        states = jnp.zeros((self.delay, len(driven), self.width), driven.dtype)  # newest first
+        states = jnp.zeros((self.delay, driven.shape[0], self.width), driven.dtype)  # newest first
         memory = states[0]
         nudges = self.get_variable(
             NUDGES, "states", jnp.zeros((driven.shape[1], *memory.shape), driven.dtype)

@@ -67,7 +67,7 @@ class Embedding(nn.Module):
         dtype = jnp.dtype(self.layers.param_dtype)
         if self.class_token:
             token = self.param("class_token", nn.initializers.zeros, (1, 1, self.width), dtype)
-            token = jnp.broadcast_to(token.astype(tokens.dtype), (len(x), 1, self.width))
+            token = jnp.broadcast_to(token.astype(tokens.dtype), (x.shape[0], 1, self.width))
             tokens = jnp.concatenate([token, tokens], 1)
         if self.positions:
             shape = (1, *tokens.shape[1:])
