@@ -5,9 +5,10 @@ residual unit of two convolutions behind that. Page 2019, the same series, part 
 a quarter of its cost, and so does this net.
 """
 
-from functools import partial
+from functools import partial, reduce
 
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from resjax import checks
@@ -53,13 +54,21 @@ class ResNet9(Trunk):
         return ReLUBeforeAdditionUnit(branch, layers, shortcut, name=name)(x)
 
     def _classify(self, layers: BoundLayers, x: Float[Array, "b h w c"]) -> Float[Array, "b k"]:
-        return self.scale * layers.classifier(self.classes)(name="classifier")(x.max((1, 2)))
+        return self.scale * layers.classifier(self.classes)(name="classifier")(max_of_plane(x))
+
+
+def max_of_plane(x: Float[Array, "b h w c"]) -> Float[Array, "b c"]:
+    """Not `x.max((1, 2))`, whose gradient asks which elements equal their maximum: XLA:CPU may compute
+    the sum that comes before twice, not to the same bits; where none equals it then, the gradient is NaN.
+    """
+    return reduce(jnp.maximum, [x[:, i, j] for i, j in np.ndindex(x.shape[1:3])])
 
 
 def max_of_squares(x: Float[Array, "b h w c"]) -> Float[Array, "b i j c"]:
     """-> the maximum of each 2 x 2 pixels; an odd last row or column is left out, as Torch does.
 
-    Not `nn.max_pool`: XLA:CPU's gradient of a window's maximum is a loop over single elements.
+    Not `nn.max_pool`: XLA:CPU's gradient of a window's maximum is a loop over single elements. A convolution,
+    of which this is, is computed once, so that an element equals its maximum.
     """
     batch, height, width, channels = x.shape
     rows, columns = height // 2, width // 2

@@ -14,7 +14,7 @@ from resjax.anatomy import summarize
 from resjax.models import MODELS
 from resjax.models.blocks import Layers
 from resjax.models.heads import Net
-from resjax.models.resnet9 import max_of_squares
+from resjax.models.resnet9 import max_of_plane, max_of_squares
 
 KEY = jax.random.key(5, impl="rbg")  # threefry takes seconds to compile on the CPU
 
@@ -27,17 +27,27 @@ def net(**settings: Any) -> Any:
     return MODELS["resnet9"](10, Layers(), widths=(4, 6, 8, 8), **settings)
 
 
+def whole_plane(x: jax.Array) -> jax.Array:
+    return nn.max_pool(x, x.shape[1:3])[:, 0, 0]
+
+
+def squares(x: jax.Array) -> jax.Array:
+    return nn.max_pool(x, (2, 2), (2, 2))
+
+
 @pytest.mark.parametrize("size", [(8, 6), (7, 9)])
-def test_the_maximum_of_squares_is_that_of_flax_and_so_is_its_gradient(size: tuple[int, int]) -> None:
+@pytest.mark.parametrize(("pool", "stock"), [(max_of_squares, squares), (max_of_plane, whole_plane)])
+def test_a_maximum_is_that_of_flax_and_so_is_its_gradient(
+    size: tuple[int, int], pool: Any, stock: Any
+) -> None:
     x = drawn((2, *size, 3))
 
     def loss(pool: Any, x: jax.Array) -> jax.Array:
         y = pool(x)
         return jnp.sum(y * drawn(y.shape, 1))
 
-    stock = lambda x: nn.max_pool(x, (2, 2), (2, 2))  # noqa: E731
-    np.testing.assert_array_equal(max_of_squares(x), stock(x))
-    ours, theirs = (jax.grad(loss, 1)(pool, x) for pool in (max_of_squares, stock))
+    np.testing.assert_array_equal(pool(x), stock(x))
+    ours, theirs = (jax.grad(loss, 1)(each, x) for each in (pool, stock))
     np.testing.assert_array_equal(ours, theirs)
 
 
