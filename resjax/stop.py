@@ -1,4 +1,4 @@
-"""SIGTERM, Ctrl-C or the end of a time, as a request that the loop reads between two pieces of work."""
+"""SIGTERM, Ctrl-C, the end of a time or of a host, as a request that the loop reads now and then."""
 
 import contextlib
 import signal
@@ -10,6 +10,7 @@ from typing import Any, NoReturn, Self
 from resjax.errors import Interrupted
 
 TIME_IS_UP = "time is up"
+MAINTENANCE = "the host is about to be taken away"  # see `maintenance`
 
 
 class StopRequest:
@@ -28,6 +29,10 @@ class StopRequest:
 
     def __exit__(self, *_: Any) -> None:
         self._restore()
+
+    def end_of_host(self) -> None:
+        """As a signal, but from another thread."""
+        self.signal = self.signal or MAINTENANCE
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         self.signal = TIME_IS_UP if number == signal.SIGALRM else signal.Signals(number).name

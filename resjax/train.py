@@ -9,7 +9,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from resjax import lockstep, processes
+from resjax import lockstep, maintenance, processes
 from resjax import mesh as meshes
 from resjax import metrics as metric
 from resjax.beginnings import Beginnings
@@ -56,13 +56,13 @@ def train(
 
     Raises:
       UserError: bad input; nothing was written.
-      Interrupted: SIGTERM or Ctrl-C; the state is saved.
+      Interrupted: SIGTERM, Ctrl-C or a host's maintenance; the state is saved.
       Diverged: the loss became NaN or infinite.
     """
     with processes.agreeing():
         job = build(config, load, meshes.make(layout, config.train.batch_size, config.train.accumulate))
     lockstep.check(job)
-    with RunFolder(workdir, config) as folder, CommonStop() as stop:
+    with RunFolder(workdir, config) as folder, CommonStop() as stop, maintenance.heeded(stop.end_of_host):
         with processes.agreeing():
             found = folder.result()
         if processes.tell(found is None):

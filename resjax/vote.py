@@ -2,7 +2,7 @@
 
 JAX's own preemption service is not used: it hears SIGTERM alone, wants to be asked with numbers that rise by
 one, and takes the signal from the handler that `stop` sets. So SIGTERM, with which clusters announce that a
-host is taken away, Ctrl-C and the end of a time are all heard in the same way.
+host is taken away, a notice of `maintenance`, Ctrl-C and the end of a time are all heard in the same way.
 """
 
 import collections
@@ -16,9 +16,9 @@ import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from resjax import processes
-from resjax.stop import TIME_IS_UP, StopRequest
+from resjax.stop import MAINTENANCE, TIME_IS_UP, StopRequest
 
-NAMES = ("", TIME_IS_UP, signal.SIGINT.name, signal.SIGTERM.name)  # as processes vote
+NAMES = ("", TIME_IS_UP, MAINTENANCE, signal.SIGINT.name, signal.SIGTERM.name)  # as processes vote
 
 
 class Vote:

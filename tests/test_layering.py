@@ -56,7 +56,7 @@ LAYERS = (
     ("schema",),
     ("config",),
     ("assemble",),
-    ("checkpoint", "events", "record", "progress", "stop"),
+    ("checkpoint", "events", "record", "progress", "stop", "maintenance"),
     ("trained", "vote"),
     ("job",),
     ("lockstep", "beginnings"),
