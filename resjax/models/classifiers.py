@@ -56,7 +56,7 @@ class GoogLeNetHead(nn.Module):
         _needs_plane("googlenet", x, 5)
         x = nn.pooling.pool(x, 0.0, jax.lax.add, (5, 5), (3, 3), "VALID") / 25.0
         x = self._layer(Conv(self.filters, (1, 1), **self._settings(x), name="conv")(x), train, "conv_norm")
-        x = x.reshape(len(x), -1)
+        x = x.reshape(x.shape[0], -1)
         x = self._layer(nn.Dense(self.hidden, **self._settings(x), name="hidden")(x), train, "hidden_norm")
         x = nn.Dropout(self.dropout, deterministic=not train)(x)
         return classifier(self.classes, x)
@@ -81,7 +81,7 @@ class ConvHead(nn.Module):
     def __call__(self, x: Float[Array, "b h w c"], *, train: bool) -> Float[Array, "b k"]:
         _needs_plane("conv", x, 1)
         x = nn.relu(Conv(self.filters, (3, 3), dtype=x.dtype, kernel_init=HE, name="conv")(x))
-        x = nn.Dense(self.hidden, dtype=x.dtype, kernel_init=HE, name="hidden")(x.reshape(len(x), -1))
+        x = nn.Dense(self.hidden, dtype=x.dtype, kernel_init=HE, name="hidden")(x.reshape(x.shape[0], -1))
         return classifier(self.classes, nn.relu(x))
 
 
@@ -108,7 +108,7 @@ class ConvHidden(nn.Module):
             if self.batch_norm:
                 x = nn.BatchNorm(not train, momentum=0.9, dtype=x.dtype, name=f"norm{number}")(x)
             x = nn.relu(x)
-        return classifier(self.classes, grid_means(x).reshape(len(x), -1))
+        return classifier(self.classes, grid_means(x).reshape(x.shape[0], -1))
 
 
 def grid_means(x: Float[Array, "b *hw c"], cells: int = 2) -> Float[Array, "b *ij c"]:

@@ -24,8 +24,8 @@ class FlattenedLinear(nn.Module):
 
     @nn.compact
     def __call__(self, x: Float[Array, "b *hw c"], *, train: bool) -> Float[Array, "b *target"]:
-        x = classifier(math.prod(self.target), x.reshape(len(x), -1))
-        return x.reshape(len(x), *self.target)
+        x = classifier(math.prod(self.target), x.reshape(x.shape[0], -1))
+        return x.reshape(x.shape[0], *self.target)
 
 
 class ConvDecoder(nn.Module):
