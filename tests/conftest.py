@@ -5,8 +5,10 @@ import os
 import shutil
 import tempfile
 
-# Before JAX starts: one CPU device, as most users have (tests/eight.py has eight).
-os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=1"
+# Before JAX starts: one CPU device, as most users have (tests/eight.py has eight). And little time for LLVM,
+# whose programs are small here and run a few times; RESJAX_TEST_OPTIMIZED=1 tests those that users get.
+_LEVEL = "" if os.environ.get("RESJAX_TEST_OPTIMIZED") == "1" else " --xla_backend_optimization_level=0"
+os.environ["XLA_FLAGS"] = f"--xla_force_host_platform_device_count=1{_LEVEL}"
 os.environ["JAX_PLATFORMS"] = "cpu"
 # What one test has compiled, others need not: a cache for this run of pytest, which its workers share.
 _PROGRAMS = "RESJAX_TEST_PROGRAMS"

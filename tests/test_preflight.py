@@ -23,6 +23,7 @@ from resjax.preflight import Trial
 from resjax.topology import Chip, Target
 
 LIBTPU = importlib.util.find_spec("libtpu") is not None
+QUICK = "--xla_backend_optimization_level=0"
 NET = ["--config=configs/mnist_resnet.py:8", "--config.data.name=digits", "--config.model.width=4"]
 NET += ["--config.input.pad=0", "--config.train.batch_size=64"]
 
@@ -39,7 +40,7 @@ def small(memory: int) -> Target:
 def planned(*flags: str, devices: int = 1) -> dict[str, Any]:
     """-> what the command prints where there are so many devices."""
     flags = ("--json", *NET, *flags)
-    environment = os.environ | {"XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}"}
+    environment = os.environ | {"XLA_FLAGS": f"--xla_force_host_platform_device_count={devices} {QUICK}"}
     done = subprocess.run(
         [sys.executable, "-m", "resjax", "plan", *flags], env=environment, capture_output=True, text=True
     )
