@@ -175,6 +175,7 @@ dict, or holds one as state_dict, model or net; a prefix such as module. is left
   pytorch-cifar, pytorch_resnet_cifar10   conv1, bn1, layer1.0.conv1, layer1.0.shortcut.0, linear
   WideResNet-pytorch                      block1.layer.0.conv1, convShortcut, fc
   efficient_densenet_pytorch              features.denseblock1.denselayer1.conv1, norm_final, classifier
+  torchvision's DenseNet, and timm's      the same, with norm0 and norm5 (imagenet_densenet)
   resjax export                           parameters.safetensors, of any net
 
 What was mapped is printed. A tensor that is missing, left over or of another shape is told, and nothing is

@@ -46,6 +46,7 @@ OTHER_CLASS = {
     "cifar": "pytorch-cifar's (shortcuts B) or pytorch_resnet_cifar10's (A)",
     "wide": "WideResNet-pytorch's",
     "densenet": "efficient_densenet_pytorch's",
+    "torchvision_densenet": "torchvision's, or timm's,",
 }
 
 

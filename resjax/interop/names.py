@@ -4,6 +4,7 @@ torchvision   its ResNet, Wide ResNet and ResNeXt, and those of timm's ResNets t
 cifar         the ports of the CIFAR family: kuangliu/pytorch-cifar, akamaster/pytorch_resnet_cifar10
 wide          xternalz/WideResNet-pytorch
 densenet      torchvision's, as gpleiss/efficient_densenet_pytorch has them for small images
+torchvision_densenet   torchvision's DenseNets, which are timm's too
 resjax        this project's own, of any net
 """
 
@@ -75,6 +76,19 @@ def _residual(title: str, conv: str, norm: str, classifier: str) -> Naming:
     )
 
 
+def _dense(title: str, norm: str) -> Naming:
+    return Naming(
+        title,
+        (
+            (r"stem_(?P<layer>conv|norm)", "features.{layer}0"),
+            (_DENSE + r"(?P<layer>\w+\d)", "features.denseblock{stage}.denselayer{block}.{layer}"),
+            (r"transition(?P<stage>\d+)_(?P<layer>conv|norm)", "features.transition{stage}.{layer}"),
+            ("final_norm", f"features.{norm}"),
+            ("classifier", "classifier"),
+        ),
+    )
+
+
 OWN = Naming("resjax")
 TORCHVISION = _residual("torchvision", "downsample.0", "downsample.1", "fc")
 CIFAR = _residual("cifar", "shortcut.0", "shortcut.1", "linear")
@@ -89,18 +103,10 @@ WIDE = Naming(
         ("classifier", "fc"),
     ),
 )
-DENSENET = Naming(
-    "densenet",
-    (
-        ("stem_conv", "features.conv0"),
-        (_DENSE + r"(?P<layer>\w+\d)", "features.denseblock{stage}.denselayer{block}.{layer}"),
-        (r"transition(?P<stage>\d+)_(?P<layer>conv|norm)", "features.transition{stage}.{layer}"),
-        ("final_norm", "features.norm_final"),
-        ("classifier", "classifier"),
-    ),
-)
+DENSENET = _dense("densenet", "norm_final")
+TORCHVISION_DENSENET = _dense("torchvision_densenet", "norm5")
 NAMINGS: Mapping[str, Naming] = MappingProxyType(
-    {each.title: each for each in (TORCHVISION, CIFAR, WIDE, DENSENET, OWN)}
+    {each.title: each for each in (TORCHVISION, CIFAR, WIDE, DENSENET, TORCHVISION_DENSENET, OWN)}
 )
 
 
@@ -114,7 +120,7 @@ def pytorch(trunk: Trunk) -> Naming:
     if layers.norm != "batch" or layers.norm_epsilon != EPSILON:
         raise ValueError(f"its norm is '{layers.norm}' with epsilon {layers.norm_epsilon:g}")
     if isinstance(trunk, DenseNet) and trunk.skip and trunk.bottleneck:
-        return DENSENET
+        return DENSENET if trunk.stem == "cifar" else TORCHVISION_DENSENET
     if not isinstance(trunk, ResNet) or type(trunk) not in CLASSES or not trunk.skip:
         raise ValueError("it is neither a ResNet with its skips nor a DenseNet-BC")
     changed = ", ".join(trunk.mixing.changed())

@@ -2,12 +2,12 @@
 
 Arrays are PyTorch's, (n, c, h, w) and (o, i, h, w); nothing is shared with the package. Sources:
 torchvision/models/resnet.py, kuangliu/pytorch-cifar, akamaster/pytorch_resnet_cifar10,
-xternalz/WideResNet-pytorch, gpleiss/efficient_densenet_pytorch.
+xternalz/WideResNet-pytorch. Nets that concatenate are in `joined_dicts`.
 """
 
 import dataclasses
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Protocol
 
 import jax
 import jax.numpy as jnp
@@ -18,6 +18,14 @@ Tensors = dict[str, np.ndarray]
 Shapes = dict[str, tuple[int, ...]]
 
 
+class Net(Protocol):
+    """What a class of PyTorch's holds, and what it computes of normalised images."""
+
+    def shapes(self) -> Shapes: ...
+
+    def __call__(self, t: Tensors, x: Any) -> Any: ...
+
+
 def conv(x: Any, kernel: Any, stride: int = 1, groups: int = 1) -> Any:
     pad = (kernel.shape[-1] // 2,) * 2
     form = ("NCHW", "OIHW", "NCHW")
@@ -26,11 +34,17 @@ def conv(x: Any, kernel: Any, stride: int = 1, groups: int = 1) -> Any:
     )
 
 
-def norm(t: Tensors, name: str, x: Any) -> Any:
+def norm(t: Tensors, name: str, x: Any, epsilon: float = 1e-5) -> Any:
     mean, var, weight, bias = (
         t[f"{name}.{leaf}"][None, :, None, None] for leaf in ("running_mean", "running_var", "weight", "bias")
     )
-    return (x - mean) / jnp.sqrt(var + 1e-5) * weight + bias
+    return (x - mean) / jnp.sqrt(var + epsilon) * weight + bias
+
+
+def max_pool(x: Any, size: int, stride: int, pads: tuple[int, int]) -> Any:
+    """`pads`: pixels before and behind, on both axes."""
+    given = ((0, 0), (0, 0), pads, pads)
+    return lax.reduce_window(x, -np.inf, lax.max, (1, 1, size, size), (1, 1, stride, stride), given)
 
 
 def relu(x: Any) -> Any:
@@ -122,10 +136,7 @@ class ResNet:
 
     def __call__(self, t: Tensors, x: Any) -> Any:
         x = relu(norm(t, "bn1", conv(x, t["conv1.weight"], 2 if self.stem == 7 else 1)))
-        if self.stem == 7:
-            ones = (1, 1)
-            pads = ((0, 0), (0, 0), (1, 1), (1, 1))
-            x = lax.reduce_window(x, -np.inf, lax.max, (*ones, 3, 3), (*ones, 2, 2), pads)
+        x = max_pool(x, 3, 2, (1, 1)) if self.stem == 7 else x
         for name, read, _, written, stride in self.units():
             x = relu(self.branch(t, name, x, stride) + self.along(t, name, x, read, written, stride))
         return linear(t, self.classifier, x.mean((2, 3)))
@@ -189,46 +200,6 @@ class WideResNet:
         return linear(t, "fc", relu(norm(t, "bn1", x)).mean((2, 3)))
 
 
-@dataclasses.dataclass(frozen=True)
-class DenseNet:
-    layers: int
-    growth: int
-
-    def shapes(self) -> Shapes:
-        channels = 2 * self.growth
-        found: Shapes = {"features.conv0.weight": (channels, 1, 3, 3)}
-        for block in (1, 2, 3):
-            for number in range(1, self.layers + 1):
-                name, inner = f"features.denseblock{block}.denselayer{number}", 4 * self.growth
-                found |= norm_shapes(f"{name}.norm1", channels)
-                found |= {f"{name}.conv1.weight": (inner, channels, 1, 1)}
-                found |= norm_shapes(f"{name}.norm2", inner)
-                found |= {f"{name}.conv2.weight": (self.growth, inner, 3, 3)}
-                channels += self.growth
-            if block < 3:
-                name = f"features.transition{block}"
-                found |= norm_shapes(f"{name}.norm", channels)
-                found |= {f"{name}.conv.weight": (channels // 2, channels, 1, 1)}
-                channels //= 2
-        found |= norm_shapes("features.norm_final", channels)
-        return found | {"classifier.weight": (10, channels), "classifier.bias": (10,)}
-
-    def __call__(self, t: Tensors, x: Any) -> Any:
-        x = conv(x, t["features.conv0.weight"])
-        for block in (1, 2, 3):
-            for number in range(1, self.layers + 1):
-                name = f"features.denseblock{block}.denselayer{number}"
-                y = conv(relu(norm(t, f"{name}.norm1", x)), t[f"{name}.conv1.weight"])
-                y = conv(relu(norm(t, f"{name}.norm2", y)), t[f"{name}.conv2.weight"])
-                x = jnp.concatenate([x, y], 1)
-            if block < 3:
-                name = f"features.transition{block}"
-                x = conv(relu(norm(t, f"{name}.norm", x)), t[f"{name}.conv.weight"])
-                x = x.reshape(*x.shape[:2], x.shape[2] // 2, 2, x.shape[3] // 2, 2).mean((3, 5))
-        return linear(t, "classifier", relu(norm(t, "features.norm_final", x)).mean((2, 3)))
-
-
-Net = ResNet | WideResNet | DenseNet
 FAST = {"xla_backend_optimization_level": 0}  # to compile
 
 
