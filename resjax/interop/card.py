@@ -47,6 +47,7 @@ OTHER_CLASS = {
     "wide": "WideResNet-pytorch's",
     "densenet": "efficient_densenet_pytorch's",
     "torchvision_densenet": "torchvision's, or timm's,",
+    "torchvision_googlenet": "torchvision's (`aux_logits=False`)",
 }
 
 

@@ -4,7 +4,7 @@ torchvision   its ResNet, Wide ResNet and ResNeXt, and those of timm's ResNets t
 cifar         the ports of the CIFAR family: kuangliu/pytorch-cifar, akamaster/pytorch_resnet_cifar10
 wide          xternalz/WideResNet-pytorch
 densenet      torchvision's, as gpleiss/efficient_densenet_pytorch has them for small images
-torchvision_densenet   torchvision's DenseNets, which are timm's too
+torchvision_densenet, torchvision_googlenet   torchvision's; timm's DenseNets have the same names
 resjax        this project's own, of any net
 """
 
@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
 from resjax.models.densenet import DenseNet
+from resjax.models.googlenet import GoogLeNet
 from resjax.models.resnet import ResNet
 from resjax.models.resnext import ResNeXt
 from resjax.models.trunk import Trunk
@@ -21,7 +22,19 @@ from resjax.models.wide_resnet import WideResNet
 
 LEAVES = {"kernel": "weight", "scale": "weight", "mean": "running_mean", "var": "running_var"}
 CLASSES = (ResNet, ResNeXt, WideResNet)  # and no others that go back to them, such as those that label pixels
-EPSILON = 1e-5  # of PyTorch's batch norm, unless it is told another one
+EPSILON, GOOGLENET_EPSILON = 1e-5, 1e-3  # of PyTorch's batch norm, and as torchvision's GoogLeNet sets it
+# A GoogLeNet's layers here, and torchvision's modules of convolution and norm.
+_INCEPTION = {
+    "stem_conv1": "conv1",
+    "stem_reduce": "conv2",
+    "stem_conv2": "conv3",
+    r"inception(?P<stage>\d\w)/conv1x1": "inception{stage}.branch1",
+    r"inception(?P<stage>\d\w)/reduce3x3": "inception{stage}.branch2.0",
+    r"inception(?P<stage>\d\w)/conv3x3": "inception{stage}.branch2.1",
+    r"inception(?P<stage>\d\w)/reduce5x5": "inception{stage}.branch3.0",
+    r"inception(?P<stage>\d\w)/conv5x5": "inception{stage}.branch3.1",
+    r"inception(?P<stage>\d\w)/projection": "inception{stage}.branch4.1",
+}
 _UNIT = r"stage(?P<stage>\d+)_block(?P<block>\d+)/"
 _DENSE = r"block(?P<stage>\d+)_layer(?P<block>\d+)/"
 
@@ -105,9 +118,16 @@ WIDE = Naming(
 )
 DENSENET = _dense("densenet", "norm_final")
 TORCHVISION_DENSENET = _dense("torchvision_densenet", "norm5")
-NAMINGS: Mapping[str, Naming] = MappingProxyType(
-    {each.title: each for each in (TORCHVISION, CIFAR, WIDE, DENSENET, TORCHVISION_DENSENET, OWN)}
+TORCHVISION_GOOGLENET = Naming(
+    "torchvision_googlenet",
+    (
+        *((here, f"{there}.conv") for here, there in _INCEPTION.items()),
+        *((f"{here}_norm", f"{there}.bn") for here, there in _INCEPTION.items()),
+        ("classifier", "fc"),
+    ),
 )
+_ALL = (TORCHVISION, CIFAR, WIDE, DENSENET, TORCHVISION_DENSENET, TORCHVISION_GOOGLENET, OWN)
+NAMINGS: Mapping[str, Naming] = MappingProxyType({each.title: each for each in _ALL})
 
 
 def pytorch(trunk: Trunk) -> Naming:
@@ -116,13 +136,15 @@ def pytorch(trunk: Trunk) -> Naming:
     Raises:
       ValueError: there is none; the message says why.
     """
-    layers = trunk.layers
-    if layers.norm != "batch" or layers.norm_epsilon != EPSILON:
+    layers, epsilon = trunk.layers, GOOGLENET_EPSILON if isinstance(trunk, GoogLeNet) else EPSILON
+    if layers.norm != "batch" or layers.norm_epsilon != epsilon:
         raise ValueError(f"its norm is '{layers.norm}' with epsilon {layers.norm_epsilon:g}")
+    if isinstance(trunk, GoogLeNet):
+        return _googlenet_of(trunk)
     if isinstance(trunk, DenseNet) and trunk.skip and trunk.bottleneck:
         return DENSENET if trunk.stem == "cifar" else TORCHVISION_DENSENET
     if not isinstance(trunk, ResNet) or type(trunk) not in CLASSES or not trunk.skip:
-        raise ValueError("it is neither a ResNet with its skips nor a DenseNet-BC")
+        raise ValueError("it is neither a ResNet with its skips nor a DenseNet-BC nor a GoogLeNet")
     changed = ", ".join(trunk.mixing.changed())
     if changed:
         raise ValueError(f"it sets {changed}")
@@ -141,6 +163,16 @@ def _residual_of(trunk: ResNet) -> Naming:
     if trunk.stem == "cifar" and trunk.shortcut in ("A", "B") and not isinstance(trunk, ResNeXt):
         return _without_excitation(trunk, CIFAR)
     raise ValueError(f"its stem is '{trunk.stem}' and its shortcut '{trunk.shortcut}'")
+
+
+def _googlenet_of(trunk: GoogLeNet) -> Naming:
+    wanted = {"stem": "imagenet", "local_norm": False, "kernel5": 3, "last_pool": 2}
+    other = [
+        f"{key} is {getattr(trunk, key)}" for key, value in wanted.items() if getattr(trunk, key) != value
+    ]
+    if other:
+        raise ValueError(f"its {', '.join(other)}, and not as torchvision's")
+    return TORCHVISION_GOOGLENET
 
 
 def _without_excitation(trunk: ResNet, naming: Naming) -> Naming:

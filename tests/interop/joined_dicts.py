@@ -1,9 +1,10 @@
 """Nets whose layers are concatenated, by PyTorch's names; as `state_dicts`, whose arrays and words these are.
 
-Sources: torchvision/models/densenet.py, gpleiss/efficient_densenet_pytorch.
+Sources: torchvision/models/densenet.py and googlenet.py, gpleiss/efficient_densenet_pytorch.
 """
 
 import dataclasses
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -75,3 +76,75 @@ class DenseNet:
     def halve(self, t: Tensors, name: str, x: Any) -> Any:
         x = conv(relu(norm(t, f"{name}.norm", x)), t[f"{name}.conv.weight"])
         return lax.reduce_window(x, 0.0, lax.add, (1, 1, 2, 2), (1, 1, 2, 2), "VALID") / 4
+
+
+# The arguments of `inception_block` in the source: channels read; 1x1; 3x3 reduced, 3x3; 5x5 reduced, 5x5 (in
+# fact 3x3); behind the pool.
+INCEPTION = {
+    "3a": (192, 64, 96, 128, 16, 32, 32),
+    "3b": (256, 128, 128, 192, 32, 96, 64),
+    "4a": (480, 192, 96, 208, 16, 48, 64),
+    "4b": (512, 160, 112, 224, 24, 64, 64),
+    "4c": (512, 128, 128, 256, 24, 64, 64),
+    "4d": (512, 112, 144, 288, 32, 64, 64),
+    "4e": (528, 256, 160, 320, 32, 128, 128),
+    "5a": (832, 256, 160, 320, 32, 128, 128),
+    "5b": (832, 384, 192, 384, 48, 128, 128),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class GoogLeNet:
+    """torchvision's, by default without its auxiliary heads."""
+
+    heads: bool = False
+    channels: int = 1
+    classes: int = 10
+
+    def kernels(self) -> dict[str, tuple[int, int, int]]:
+        """-> {module: channels written and read, side}."""
+        found = {"conv1": (64, self.channels, 7), "conv2": (64, 64, 1), "conv3": (192, 64, 3)}
+        for name, (read, one, reduce3, three, reduce5, five, projection) in INCEPTION.items():
+            module = f"inception{name}"
+            found |= {f"{module}.branch1": (one, read, 1), f"{module}.branch4.1": (projection, read, 1)}
+            found |= {f"{module}.branch2.0": (reduce3, read, 1), f"{module}.branch2.1": (three, reduce3, 3)}
+            found |= {f"{module}.branch3.0": (reduce5, read, 1), f"{module}.branch3.1": (five, reduce5, 3)}
+        return found | ({"aux1.conv": (128, 512, 1), "aux2.conv": (128, 528, 1)} if self.heads else {})
+
+    def shapes(self) -> Shapes:
+        found: Shapes = {}
+        for name, (written, read, side) in self.kernels().items():
+            found |= {f"{name}.conv.weight": (written, read, side, side)} | norm_shapes(f"{name}.bn", written)
+        linear = {"fc": (self.classes, 1024)}
+        for head in ("aux1", "aux2") if self.heads else ():
+            linear |= {f"{head}.fc1": (1024, 2048), f"{head}.fc2": (self.classes, 1024)}
+        for name, shape in linear.items():
+            found |= {f"{name}.weight": shape, f"{name}.bias": shape[:1]}
+        return found
+
+    def __call__(self, t: Tensors, x: Any) -> Any:
+        x = ceil_pool(self.basic(t, "conv1", x, 2), 3)
+        x = ceil_pool(self.basic(t, "conv3", self.basic(t, "conv2", x)), 3)
+        for name in INCEPTION:
+            x = ceil_pool(x, {"4a": 3, "5a": 2}[name]) if name in ("4a", "5a") else x
+            x = self.inception(t, f"inception{name}", x)
+        return linear(t, "fc", x.mean((2, 3)))
+
+    def basic(self, t: Tensors, name: str, x: Any, stride: int = 1) -> Any:
+        return relu(norm(t, f"{name}.bn", conv(x, t[f"{name}.conv.weight"], stride), 1e-3))
+
+    def inception(self, t: Tensors, name: str, x: Any) -> Any:
+        branches = (
+            self.basic(t, f"{name}.branch1", x),
+            self.basic(t, f"{name}.branch2.1", self.basic(t, f"{name}.branch2.0", x)),
+            self.basic(t, f"{name}.branch3.1", self.basic(t, f"{name}.branch3.0", x)),
+            self.basic(t, f"{name}.branch4.1", max_pool(x, 3, 1, (1, 1))),
+        )
+        return jnp.concatenate(branches, 1)
+
+
+def ceil_pool(x: Any, size: int) -> Any:
+    """MaxPool2d(size, 2, ceil_mode=True): as many windows as begin within, one of which may hang over."""
+    side = x.shape[-1]
+    windows = math.ceil((side - size) / 2) + 1
+    return max_pool(x, size, 2, (0, (windows - 1) * 2 + size - side))

@@ -6,17 +6,21 @@ from typing import Any
 import numpy as np
 import pytest
 from carried import MEAN, STD, config_of
-from joined_dicts import DenseNet
+from joined_dicts import DenseNet, GoogLeNet
 from state_dicts import Net
 
 from resjax.config import Config
 from resjax.models.densenet import IMAGENET_SIZES
 
 SIDE = 48  # planes of 24, 12, 6 and 3: the last halving meets an odd edge
+PORT: dict[str, Any] = dict(
+    name="googlenet", norm="batch", norm_epsilon=1e-3, local_norm=False, five_as_three=True, last_pool="2x2"
+)
 SIZES = (1, 2, 2, 1)  # layers in DenseNet-121's blocks here, for the 58 that it has take a minute to compile
 # What a file holds, and the section `model` that is the same net.
 NETS: dict[str, tuple[Net, dict[str, Any]]] = {
     "torchvision densenet121": (DenseNet(SIZES, 2), dict(name="imagenet_densenet", growth=2)),
+    "torchvision googlenet": (GoogLeNet(), PORT),
 }
 
 

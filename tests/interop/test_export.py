@@ -180,6 +180,8 @@ def test_every_family_can_be_exported(name: str) -> None:
         (dict(name="wide_resnet", excitation=2), {}, "excitation"),
         (dict(name="residual_mlp"), {}, "neither a ResNet"),
         (dict(name="fcn"), {}, "neither a ResNet"),
+        (dict(name="googlenet"), {}, "norm is 'batch' with epsilon 1e-05"),
+        (dict(name="googlenet"), dict(norm_epsilon=1e-3), "local_norm is True, kernel5 is 5, last_pool is 3"),
     ],
 )
 def test_no_state_dict_is_written_where_pytorch_s_net_would_be_another(

@@ -1,17 +1,20 @@
 """Files of nets for 224 pixels: the same logits, and the same state dict back."""
 
 import dataclasses
+import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from carried import assert_close, config_file, config_of, logits_of, saved
-from larger import NETS, data, large_config, large_images, shallow
+from joined_dicts import GoogLeNet
+from larger import NETS, PORT, data, large_config, large_images, shallow
 from refusal import refuse
 from safetensors.numpy import load_file
 from state_dicts import Net, Tensors, logits
 
+from resjax.__main__ import main
 from resjax.interop import names
 from resjax.interop.exporting import export
 from resjax.interop.taking import arrays_like, take
@@ -73,6 +76,16 @@ def test_a_state_dict_comes_back_as_it_was(case: Case, tmp_path: Path) -> None:
             " features.transition3.norm.running_mean features.transition1.conv.weight features.norm5.weight"
             " classifier.weight classifier.bias",
         ),
+        # Of torchvision's state dict without heads, 344 tensors, 57 are num_batches_tracked.
+        (
+            names.TORCHVISION_GOOGLENET,
+            PORT,
+            287,
+            "conv1.conv.weight conv1.bn.running_var conv2.conv.weight conv3.bn.bias fc.weight fc.bias"
+            " inception3a.branch1.conv.weight inception3b.branch2.0.bn.weight inception4e.branch2.1.bn.bias"
+            " inception4c.branch3.0.bn.running_mean inception5a.branch3.1.conv.weight"
+            " inception5b.branch4.1.conv.weight",
+        ),
     ],
     ids=lambda value: getattr(value, "title", None),
 )
@@ -83,6 +96,28 @@ def test_names_are_torchvision_s(naming: names.Naming, model: dict[str, Any], co
     assert spelled is not None
     assert len(set(spelled.values())) == count
     assert set(some.split()) <= set(spelled.values())
+
+
+def test_heads_are_refused_and_left_out_where_that_is_asked(tmp_path: Path, capsys: Capture) -> None:
+    (path, _), file, run = (
+        saved(tmp_path, GoogLeNet(heads=True)),
+        config_file(tmp_path, PORT),
+        tmp_path / "run",
+    )
+    command = ["import", str(path), "--config", str(file), "--out", str(run)]
+    command.append(f"--config.data.name=npz:{data(tmp_path)}")
+    said = (r"net\.safetensors holds auxiliary heads, aux1, aux2,", "--leave-out aux1,aux2 reads the net")
+    refuse(capsys, *command, said=said)
+    said = ("--leave-out is 'aux3', but no name of a tensor",)
+    refuse(capsys, *command, "--leave-out", "aux1,aux3", said=said)
+    said = ("for its last_pool is 3, and not as torchvision's", r"configs/googlenet\.py:torchvision")
+    leave = ["--leave-out", "aux1,aux2"]
+    refuse(capsys, *command, *leave, "--config.model.last_pool=3x3", said=said)
+    assert not run.exists()
+
+    assert main([*command, *leave]) == 0
+    assert "287 tensors, named as in torchvision_googlenet; left out: aux1, aux2\n" in capsys.readouterr().out
+    assert json.loads((run / "import.json").read_text())["left_out"] == ["aux1", "aux2"]
 
 
 def test_images_that_are_too_small_are_told(tmp_path: Path, capsys: Capture) -> None:

@@ -53,12 +53,9 @@ def test_resnext_50_costs_what_torchvision_says() -> None:
     assert round(multiply_adds("imagenet_resnext", 1000, IMAGENET, depth=50) / 1e9, 2) == 4.23
 
 
-@pytest.mark.parametrize(
-    ("depth", "growth", "billions"), [(121, 32, 2.83), (161, 48, 7.73), (169, 32, 3.36), (201, 32, 4.29)]
-)
-def test_densenets_cost_what_torchvision_says(depth: int, growth: int, billions: float) -> None:
-    found = multiply_adds("imagenet_densenet", 1000, IMAGENET, depth=depth, growth=growth)
-    assert round(found / 1e9, 2) == billions
+def test_densenet_161_costs_what_torchvision_says() -> None:
+    found = multiply_adds("imagenet_densenet", 1000, IMAGENET, depth=161, growth=48)
+    assert round(found / 1e9, 3) == 7.728
 
 
 def test_squeeze_and_excitation_costs_its_two_dense_layers() -> None:
