@@ -172,6 +172,7 @@ dict, or holds one as state_dict, model or net; a prefix such as module. is left
 
   torchvision   ResNet, Wide ResNet (wide_resnet50_2 is imagenet_resnext with cardinality=1 group_width=128),
                 ResNeXt; timm's ResNets that have the same layers, with squeeze-and-excitation too
+  timm          resnet50d and others of d: conv1.6, downsample.1 (imagenet_resnet with stem=deep shortcut=D)
   pytorch-cifar, pytorch_resnet_cifar10   conv1, bn1, layer1.0.conv1, layer1.0.shortcut.0, linear
   WideResNet-pytorch                      block1.layer.0.conv1, convShortcut, fc
   efficient_densenet_pytorch              features.denseblock1.denselayer1.conv1, norm_final, classifier

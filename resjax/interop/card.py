@@ -43,6 +43,7 @@ Normalisation is inside; it runs on CPU, CUDA and TPU. Output: {logits} of each 
 
 OTHER_CLASS = {
     "torchvision": "torchvision's, or timm's,",
+    "timm_d": "timm's",
     "cifar": "pytorch-cifar's (shortcuts B) or pytorch_resnet_cifar10's (A)",
     "wide": "WideResNet-pytorch's",
     "densenet": "efficient_densenet_pytorch's",

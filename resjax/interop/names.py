@@ -1,6 +1,7 @@
 """What files call the layers of this project's nets: a naming is a list of patterns of module paths.
 
 torchvision   its ResNet, Wide ResNet and ResNeXt, and those of timm's ResNets that have the same layers
+timm_d        timm's ResNets with a deep stem and shortcuts that pool: resnet18d, 26d, 34d, 50d, ...
 cifar         the ports of the CIFAR family: kuangliu/pytorch-cifar, akamaster/pytorch_resnet_cifar10
 wide          xternalz/WideResNet-pytorch
 densenet      torchvision's, as gpleiss/efficient_densenet_pytorch has them for small images
@@ -20,6 +21,15 @@ from resjax.models.resnext import ResNeXt
 from resjax.models.trunk import Trunk
 from resjax.models.wide_resnet import WideResNet
 
+_STEM = (("stem_conv", "conv1"),)
+_DEEP_STEM = (  # of timm, a list of layers with ReLUs among them
+    ("stem_conv", "conv1.6"),
+    ("stem_conv1", "conv1.0"),
+    ("stem_norm1", "conv1.1"),
+    ("stem_conv2", "conv1.3"),
+    ("stem_norm2", "conv1.4"),
+)
+Rules = tuple[tuple[str, str], ...]
 LEAVES = {"kernel": "weight", "scale": "weight", "mean": "running_mean", "var": "running_var"}
 CLASSES = (ResNet, ResNeXt, WideResNet)  # and no others that go back to them, such as those that label pixels
 EPSILON, GOOGLENET_EPSILON = 1e-5, 1e-3  # of PyTorch's batch norm, and as torchvision's GoogLeNet sets it
@@ -48,7 +58,7 @@ class Naming:
     """
 
     title: str
-    rules: tuple[tuple[str, str], ...] = ()
+    rules: Rules = ()
 
     def spell(self, path: str) -> str | None:
         """-> the name of an array, `conv1.weight` for `params/stem_conv/kernel`; None: there is none."""
@@ -71,12 +81,12 @@ class Naming:
         return names if len(names) == len(found) else None
 
 
-def _residual(title: str, conv: str, norm: str, classifier: str) -> Naming:
+def _residual(title: str, conv: str, norm: str, classifier: str, stem: Rules = _STEM) -> Naming:
     unit = "layer{stage}.{before}."
     return Naming(
         title,
         (
-            ("stem_conv", "conv1"),
+            *stem,
             ("stem_norm", "bn1"),
             (_UNIT + r"conv(?P<layer>\d)", unit + "conv{layer}"),
             (_UNIT + r"norm(?P<layer>\d)", unit + "bn{layer}"),
@@ -104,6 +114,7 @@ def _dense(title: str, norm: str) -> Naming:
 
 OWN = Naming("resjax")
 TORCHVISION = _residual("torchvision", "downsample.0", "downsample.1", "fc")
+TIMM_D = _residual("timm_d", "downsample.1", "downsample.2", "fc", _DEEP_STEM)
 CIFAR = _residual("cifar", "shortcut.0", "shortcut.1", "linear")
 WIDE = Naming(
     "wide",
@@ -126,7 +137,7 @@ TORCHVISION_GOOGLENET = Naming(
         ("classifier", "fc"),
     ),
 )
-_ALL = (TORCHVISION, CIFAR, WIDE, DENSENET, TORCHVISION_DENSENET, TORCHVISION_GOOGLENET, OWN)
+_ALL = (TORCHVISION, TIMM_D, CIFAR, WIDE, DENSENET, TORCHVISION_DENSENET, TORCHVISION_GOOGLENET, OWN)
 NAMINGS: Mapping[str, Naming] = MappingProxyType({each.title: each for each in _ALL})
 
 
@@ -160,6 +171,8 @@ def _residual_of(trunk: ResNet) -> Naming:
         raise ValueError(f"the stride of its bottlenecks is in the '{trunk.stride_in}' convolution")
     if trunk.stem == "imagenet" and trunk.shortcut == "B":
         return TORCHVISION
+    if trunk.stem == "deep" and trunk.shortcut == "D":
+        return TIMM_D
     if trunk.stem == "cifar" and trunk.shortcut in ("A", "B") and not isinstance(trunk, ResNeXt):
         return _without_excitation(trunk, CIFAR)
     raise ValueError(f"its stem is '{trunk.stem}' and its shortcut '{trunk.shortcut}'")

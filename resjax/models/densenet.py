@@ -1,7 +1,7 @@
 """Nets each of whose layers reads all layers before it: DenseNet, Huang et al. 2017 (1608.06993)."""
 
 from functools import partial
-from typing import Any
+from typing import Literal
 
 import flax.linen as nn
 import jax
@@ -9,8 +9,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from resjax import checks
+from resjax.models import stems
 from resjax.models.blocks import BoundLayers, Layers
-from resjax.models.resnet import Stem
 from resjax.models.trunk import MAIN, Part, Trunk
 
 BLOCKS = 3
@@ -86,17 +86,16 @@ class DenseNet(Trunk):
         return [f"block{block}_layer{n}" for block, size in numbered for n in range(1, size + 1)]
 
     def _stem(self, layers: BoundLayers, x: Float[Array, "b h w c"]) -> Float[Array, "b h w d"]:
-        features, x = 2 * self.growth if self.bottleneck else 16, x.astype(layers.dtype)
-        if self.stem == "cifar":
-            return layers.conv(features, 3)(name="stem_conv")(x)
-        if min(x.shape[1:3]) < LEAST:
+        if self.stem != "cifar" and min(x.shape[1:3]) < LEAST:
             raise ValueError(
                 f"stem is '{self.stem}', which needs images of {LEAST} x {LEAST} pixels at least; of"
                 f" {x.shape[1]} x {x.shape[2]} the transitions leave nothing, so choose 'cifar'"
             )
-        x = layers.activate("stem_norm", layers.conv(features, 7, 2)(name="stem_conv")(x))
-        padding: Any = ((1, 1), (1, 1))  # Flax types it as a str, but takes both
-        return nn.max_pool(x, (3, 3), (2, 2), padding)
+        features = 2 * self.growth if self.bottleneck else 16
+        x = stems.convolve(self.stem, features, layers, x.astype(layers.dtype))
+        if self.stem == "cifar":
+            return x
+        return stems.max_pool(layers.activate("stem_norm", x))
 
     def _layer(self, layers: BoundLayers, name: str, x: Array) -> Array:
         return DenseLayer(self.growth, self.bottleneck, self.dropout, self.skip, layers, name=name)(x)
@@ -150,7 +149,7 @@ def imagenet_densenet(
     growth: int = 32,
     compression: float = 0.5,
     dropout: float = 0.0,
-    stem: Stem = "imagenet",
+    stem: Literal["imagenet", "cifar"] = "imagenet",
     skip: bool = True,
 ) -> DenseNet:
     """Four blocks of layers with bottlenecks, for 224 pixels: table 1 of the paper.

@@ -35,6 +35,10 @@ NETS: dict[str, tuple[Net, dict[str, Any], str | None]] = {
     "timm seresnet50": (
         ResNet((3, 4, 6, 3), 4, inner=1, ratio=4), dict(FIFTY, excitation=4), None
     ),
+    "timm resnet26d": (
+        ResNet((2, 2, 2, 2), 4, inner=1, shortcut="pool", stem=0),
+        dict(FIFTY, depth=26, stem="deep", shortcut="D"), None,
+    ),
     "pytorch-cifar resnet18": (
         ResNet((2, 2, 2, 2), 8, shortcut="shortcut", **A), dict(EIGHTEEN, stem="cifar"), None
     ),

@@ -47,6 +47,14 @@ def max_pool(x: Any, size: int, stride: int, pads: tuple[int, int]) -> Any:
     return lax.reduce_window(x, -np.inf, lax.max, (1, 1, size, size), (1, 1, stride, stride), given)
 
 
+def mean_pool(x: Any) -> Any:
+    """AvgPool2d(2, 2, ceil_mode=True, count_include_pad=False): pixels as four, those that there are."""
+    high, wide = x.shape[2:]
+    rows, columns = (np.repeat(np.eye((n + 1) // 2), 2, 1)[:, :n] for n in (high, wide))
+    rows, columns = (each / each.sum(1, keepdims=True) for each in (rows, columns))
+    return jnp.einsum("ih,bchw,jw->bcij", rows.astype(np.float32), x, columns.astype(np.float32))
+
+
 def relu(x: Any) -> Any:
     return jnp.maximum(x, 0)
 
@@ -79,7 +87,9 @@ class ResNet:
     Attributes:
       inner: width of a bottleneck's middle per width of its stage, 0: the units are basic ones.
       ratio: of timm's squeeze-and-excitation, 0: there is none.
-      shortcut: `downsample` or `shortcut`, convolution and norm; `both`, `behind`: option A, zeros so.
+      shortcut: `downsample` or `shortcut`, convolution and norm; `pool`: `downsample` behind a pool; `both`,
+        `behind`: option A, zeros so.
+      stem: side of its convolution; 0: timm's deep one.
     """
 
     sizes: tuple[int, ...]
@@ -111,11 +121,29 @@ class ResNet:
         return [(middle, read, 1, 1), (middle, middle // self.groups, 3, 3), (written, middle, 1, 1)]
 
     def projects(self, read: int, written: int, stride: int) -> bool:
-        return self.shortcut in ("downsample", "shortcut") and (read != written or stride > 1)
+        return self.shortcut in ("downsample", "shortcut", "pool") and (read != written or stride > 1)
+
+    def projection(self, name: str) -> tuple[str, str]:
+        """-> names of a unit's convolution and norm beside its branch."""
+        kind, first = ("downsample", 1) if self.shortcut == "pool" else (self.shortcut, 0)
+        return f"{name}.{kind}.{first}", f"{name}.{kind}.{first + 1}"
+
+    def stem_shapes(self) -> Shapes:
+        if self.stem:
+            return {"conv1.weight": (self.width, self.channels, self.stem, self.stem)}
+        half = self.width // 2
+        found: Shapes = {"conv1.0.weight": (half, self.channels, 3, 3), "conv1.3.weight": (half, half, 3, 3)}
+        found |= norm_shapes("conv1.1", half) | norm_shapes("conv1.4", half)
+        return found | {"conv1.6.weight": (self.width, half, 3, 3)}
+
+    def begin(self, t: Tensors, x: Any) -> Any:
+        if self.stem:
+            return conv(x, t["conv1.weight"], 2 if self.stem == 7 else 1)
+        x = relu(norm(t, "conv1.1", conv(x, t["conv1.0.weight"], 2)))
+        return conv(relu(norm(t, "conv1.4", conv(x, t["conv1.3.weight"]))), t["conv1.6.weight"])
 
     def shapes(self) -> Shapes:
-        found: Shapes = {"conv1.weight": (self.width, self.channels, self.stem, self.stem)}
-        found |= norm_shapes("bn1", self.width)
+        found = self.stem_shapes() | norm_shapes("bn1", self.width)
         for name, read, width, written, stride in self.units():
             for number, shape in enumerate(self.kernels(read, width, written), 1):
                 found |= {f"{name}.conv{number}.weight": shape}
@@ -125,8 +153,8 @@ class ResNet:
                 found |= {f"{name}.se.fc1.weight": (narrow, written, 1, 1), f"{name}.se.fc1.bias": (narrow,)}
                 found |= {f"{name}.se.fc2.weight": (written, narrow, 1, 1), f"{name}.se.fc2.bias": (written,)}
             if self.projects(read, written, stride):
-                found |= {f"{name}.{self.shortcut}.0.weight": (written, read, 1, 1)}
-                found |= norm_shapes(f"{name}.{self.shortcut}.1", written)
+                conv_name, norm_name = self.projection(name)
+                found |= {f"{conv_name}.weight": (written, read, 1, 1)} | norm_shapes(norm_name, written)
         last = self.width * 2 ** (len(self.sizes) - 1) * (4 if self.inner else 1)
         found |= {
             f"{self.classifier}.weight": (self.classes, last),
@@ -135,8 +163,8 @@ class ResNet:
         return found
 
     def __call__(self, t: Tensors, x: Any) -> Any:
-        x = relu(norm(t, "bn1", conv(x, t["conv1.weight"], 2 if self.stem == 7 else 1)))
-        x = max_pool(x, 3, 2, (1, 1)) if self.stem == 7 else x
+        x = relu(norm(t, "bn1", self.begin(t, x)))
+        x = x if self.stem == 3 else max_pool(x, 3, 2, (1, 1))
         for name, read, _, written, stride in self.units():
             x = relu(self.branch(t, name, x, stride) + self.along(t, name, x, read, written, stride))
         return linear(t, self.classifier, x.mean((2, 3)))
@@ -157,8 +185,10 @@ class ResNet:
 
     def along(self, t: Tensors, name: str, x: Any, read: int, written: int, stride: int) -> Any:
         if self.projects(read, written, stride):
-            projected = conv(x, t[f"{name}.{self.shortcut}.0.weight"], stride)
-            return norm(t, f"{name}.{self.shortcut}.1", projected)
+            conv_name, norm_name = self.projection(name)
+            if self.shortcut == "pool" and stride > 1:
+                x, stride = mean_pool(x), 1
+            return norm(t, norm_name, conv(x, t[f"{conv_name}.weight"], stride))
         before = (written - read) // 2 if self.shortcut == "both" else 0
         pads = ((0, 0), (before, written - read - before), (0, 0), (0, 0))
         return jnp.pad(x[:, :, ::stride, ::stride], pads)

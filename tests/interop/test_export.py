@@ -176,6 +176,7 @@ def test_every_family_can_be_exported(name: str) -> None:
         (dict(name="cifar_resnet", order="preactivation"), {}, "order is 'preactivation'"),
         (dict(name="imagenet_resnet", stride_in="1x1"), {}, "stride of its bottlenecks"),
         (dict(name="imagenet_resnet"), dict(norm_epsilon=1e-3), "epsilon 0.001"),
+        (dict(name="imagenet_resnet", stem="deep"), {}, "stem is 'deep' and its shortcut 'B'"),
         (dict(name="imagenet_resnet"), dict(norm="group"), "norm is 'group'"),
         (dict(name="wide_resnet", excitation=2), {}, "excitation"),
         (dict(name="residual_mlp"), {}, "neither a ResNet"),

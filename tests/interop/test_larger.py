@@ -76,6 +76,15 @@ def test_a_state_dict_comes_back_as_it_was(case: Case, tmp_path: Path) -> None:
             " features.transition3.norm.running_mean features.transition1.conv.weight features.norm5.weight"
             " classifier.weight classifier.bias",
         ),
+        # Of timm's state dict of resnet26d, 188 tensors, 31 are num_batches_tracked.
+        (
+            names.TIMM_D,
+            dict(name="imagenet_resnet", depth=26, stem="deep", shortcut="D"),
+            157,
+            "conv1.0.weight conv1.1.running_var conv1.3.weight conv1.4.bias conv1.6.weight bn1.weight"
+            " layer1.0.downsample.1.weight layer4.0.downsample.2.running_mean layer4.1.conv3.weight"
+            " layer2.1.bn2.bias fc.weight fc.bias",
+        ),
         # Of torchvision's state dict without heads, 344 tensors, 57 are num_batches_tracked.
         (
             names.TORCHVISION_GOOGLENET,
@@ -89,7 +98,9 @@ def test_a_state_dict_comes_back_as_it_was(case: Case, tmp_path: Path) -> None:
     ],
     ids=lambda value: getattr(value, "title", None),
 )
-def test_names_are_torchvision_s(naming: names.Naming, model: dict[str, Any], count: int, some: str) -> None:
+def test_names_are_those_of_the_classes(
+    naming: names.Naming, model: dict[str, Any], count: int, some: str
+) -> None:
     config = config_of(model, "--config.data.name=tfds:imagenet2012", "--config.data.image_size=64")
     config.input.mean, config.input.std = 3 * config.input.mean, 3 * config.input.std
     spelled = naming.spell_all(arrays_like(preview(config)[2][-1]))

@@ -89,6 +89,10 @@ GOLDEN = [
     cifar(1_726_388, classes=100, depth=164, **V2),
     cifar(10_327_706, depth=1001, **V2),
     *(imagenet(count, depth=depth, stride_in="3x3") for depth, count in IMAGENET_COUNTS.items()),
+    # timm's resnet18d, resnet26d and resnet50d.
+    imagenet(11_708_744, depth=18, stem="deep", shortcut="D"),
+    imagenet(16_014_408, depth=26, stem="deep", shortcut="D"),
+    imagenet(25_576_264, depth=50, stem="deep", shortcut="D"),
     *(imagenet(count, depth=depth, stride_in="1x1") for depth, count in IMAGENET_COUNTS.items()),
     # A number for each of 9 units, or for each channel that they put out.
     cifar(269_722 + 9, depth=20, learned_scale="scalar"),
