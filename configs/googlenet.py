@@ -4,6 +4,7 @@
     resjax train --config configs/googlenet.py --workdir runs/g80 --config.data.image_size=80
     resjax train --config configs/googlenet.py:cifar --workdir runs/gc
     resjax train --config configs/googlenet.py:cifar,alone --workdir runs/gc0      without heads
+    resjax import googlenet.pth --config configs/googlenet.py:torchvision --leave-out aux1,aux2 --out runs/gt
 
 Published top-5 error on ImageNet: 10.07 % with one crop, 9.15 with 10, 7.89 with 144, one net. The paper
 compares no net without heads; BVLC's retrained net has 31.3 % top-1 and 11.1 % top-5 error, centre crop.
@@ -26,6 +27,12 @@ paper's asynchronous many. 80 pixels leave inception4a the 5 x 5 that the heads 
 `cifar`, no paper's: the same modules behind one 3 x 3 convolution, 8 x 8 pixels at both heads, batch norms
 in the net and in the heads (Szegedy et al. 2015, 1512.00567, find that the latter help). Its recipe was
 chosen after those of residual nets, and nothing in it was tuned.
+
+`torchvision`, the port whose weights resjax import reads, with 69.778 % top-1 accuracy there, centre crop:
+batch norms with epsilon 0.001, 3 x 3 for 5 x 5 branches, a 2 x 2 pool before inception5a, no local response
+normalisation, 20 % dropout; from images 0.5 is subtracted, and they are divided by it, as `transform_input`
+does there. Its two heads, which pool to 4 x 4 and were never trained, are not here. The recipe of training
+was chosen: imagenet_resnet.py's.
 
 Not yet run at full length here.
 """
@@ -56,6 +63,19 @@ def imagenet():
     return config
 
 
+def torchvision():
+    config = ConfigDict()
+    config.data = dict(name="tfds:imagenet2012", image_size=224)
+    config.input = dict(normalize="constants", mean=(0.5,) * 3, std=(0.5,) * 3, flip=True)
+    port = dict(five_as_three=True, last_pool="2x2", local_norm=False)
+    config.model = dict(name="googlenet", norm="batch", norm_epsilon=1e-3, dropout=0.2, **port)
+    config.heads = ()
+    config.optim = dict(name="sgd", momentum=0.9, weight_decay=1e-4)
+    config.schedule = dict(name="step", length=90, drops=(30, 60), learning_rate=0.1)
+    config.train = dict(batch_size=256, checkpoint_every=5_000)
+    return config
+
+
 def cifar():
     config = ConfigDict()
     config.data = dict(name="tfds:cifar10")
@@ -75,4 +95,4 @@ def heads(**settings):
     )
 
 
-RECIPES = {"imagenet": imagenet, "cifar": cifar}
+RECIPES = {"imagenet": imagenet, "cifar": cifar, "torchvision": torchvision}

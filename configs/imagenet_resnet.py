@@ -13,7 +13,8 @@ each step reads its own. The rate drops at epochs 30 and 60 of 90 (He et al. 201
 3 x 3 convolution; --config.model.stride_in=1x1 for the paper's place.
 
 Beside it: SE-ResNet-50 (Hu et al. 2018, 1709.01507) by --config.model.excitation=16, stochastic depth by
---config.model.survival=0.5, ResNeXt-50 (Xie et al. 2017) by --config.model.name=imagenet_resnext.
+--config.model.survival=0.5, ResNeXt-50 (Xie et al. 2017) by --config.model.name=imagenet_resnext, ResNet-50-D
+(He et al. 2019, 1812.01187) by --config.model.stem=deep --config.model.shortcut=D.
 """
 
 from ml_collections import ConfigDict

@@ -170,6 +170,9 @@ def parser() -> Parser:
         metavar="NAME|M,M,M/S,S,S",
         help="how its images were normalised (default: the config's)",
     )
+    verb.add_argument(
+        "--leave-out", default="", metavar="MODULE,...", help="what of the file is not read: aux1,aux2"
+    )
 
     verb = add("export", verbs.export, "weights, inference program and model card", usage.EXPORT, False)
     verb.add_argument("--workdir", required=True, type=_folder, metavar="DIR", help="the run's folder")

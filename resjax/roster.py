@@ -56,6 +56,7 @@ EXHIBITS = (
     Exhibit("imagenet_resnext", dict(depth=50, cardinality=32, group_width=4), IMAGENET, 1000, XIE),
     Exhibit("densenet", dict(depth=40, growth=12, bottleneck=False, compression=1.0), CIFAR, 10, HUANG),
     Exhibit("densenet", dict(depth=100, growth=12), CIFAR, 10, HUANG),
+    Exhibit("imagenet_densenet", dict(depth=121, growth=32), IMAGENET, 1000, HUANG),
     Exhibit("highway", dict(width=16, norm="none"), MNIST, 10, HIGHWAY),
     Exhibit("highway", dict(width=32, norm="none"), MNIST, 10, HIGHWAY),
     Exhibit("fixup_resnet", dict(depth=110, norm="none"), CIFAR, 10, "Zhang et al. 2019 (1901.09321)"),

@@ -172,9 +172,12 @@ dict, or holds one as state_dict, model or net; a prefix such as module. is left
 
   torchvision   ResNet, Wide ResNet (wide_resnet50_2 is imagenet_resnext with cardinality=1 group_width=128),
                 ResNeXt; timm's ResNets that have the same layers, with squeeze-and-excitation too
+  timm          resnet50d and others of d: conv1.6, downsample.1 (imagenet_resnet with stem=deep shortcut=D)
   pytorch-cifar, pytorch_resnet_cifar10   conv1, bn1, layer1.0.conv1, layer1.0.shortcut.0, linear
   WideResNet-pytorch                      block1.layer.0.conv1, convShortcut, fc
   efficient_densenet_pytorch              features.denseblock1.denselayer1.conv1, norm_final, classifier
+  torchvision's DenseNet, and timm's      the same, with norm0 and norm5 (imagenet_densenet)
+  torchvision's GoogLeNet                 conv1.conv, inception3a.branch2.0.conv, fc (configs/googlenet.py)
   resjax export                           parameters.safetensors, of any net
 
 What was mapped is printed. A tensor that is missing, left over or of another shape is told, and nothing is
@@ -183,6 +186,7 @@ written. What a file does not say is the config's to say: the place of strides (
 
 --padding says where shortcuts of option A put the zeros of new channels: on both sides, as
 pytorch_resnet_cifar10 has them, or behind; the channels of an imported net are put in this project's order.
+--leave-out names modules of the file that are not read: aux1,aux2, the heads of torchvision's GoogLeNet.
 --normalize sets the config's section input: imagenet, cifar10, cifar10_kuangliu (pytorch-cifar's, with the
 deviations 0.2023, 0.1994, 0.2010), cifar100, mnist, half, or numbers, means/deviations of images in [0, 1].
 

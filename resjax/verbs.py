@@ -175,7 +175,8 @@ def take(args: argparse.Namespace) -> None:
 
     normalized = constants.overrides(args.normalize) if args.normalize else []
     loaded = config.load(args.config, [*args.overrides, *normalized])
-    print(taking.take(args.checkpoint, loaded, args.out, args.padding))
+    leave_out = [module for module in args.leave_out.split(",") if module]
+    print(taking.take(args.checkpoint, loaded, args.out, args.padding, leave_out))
     print(f"{args.out}, a run at step 0: resjax eval --workdir {args.out}")
 
 

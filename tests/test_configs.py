@@ -31,6 +31,7 @@ OTHER = {
     "highway.py": ("32", 151_178),
     "hints_mnist.py": ("32", 45_965),
     "identity_start.py": ("rezero", 853_018 + 27),
+    "imagenet_densenet.py": ("161", 28_681_000),
     "imagenet_resnet.py": ("18", 11_689_512),
     "layerwise_cifar.py": ("3", 3_112_842),
     "mixer.py": ("cifar10", 1_330_314),

@@ -17,6 +17,7 @@ KNOWN = {
     ("wide_resnet", "depth=28 widen=10"): (36_479_194, None),
     ("imagenet_resnext", "depth=50 cardinality=32 group_width=4"): (25_028_904, 4_230.5),
     ("densenet", "depth=100 growth=12"): (769_162, None),
+    ("imagenet_densenet", "depth=121 growth=32"): (7_978_856, 2_834.2),
     ("googlenet", "norm=none"): (6_998_552, None),
 }
 

@@ -43,9 +43,12 @@ Normalisation is inside; it runs on CPU, CUDA and TPU. Output: {logits} of each 
 
 OTHER_CLASS = {
     "torchvision": "torchvision's, or timm's,",
+    "timm_d": "timm's",
     "cifar": "pytorch-cifar's (shortcuts B) or pytorch_resnet_cifar10's (A)",
     "wide": "WideResNet-pytorch's",
     "densenet": "efficient_densenet_pytorch's",
+    "torchvision_densenet": "torchvision's, or timm's,",
+    "torchvision_googlenet": "torchvision's (`aux_logits=False`)",
 }
 
 

@@ -1,6 +1,7 @@
 """Which tensor of a file is which array of a trunk."""
 
 import dataclasses
+import re
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -10,6 +11,7 @@ from resjax.interop.files import Arrays
 from resjax.interop.names import NAMINGS, OWN, Naming
 
 Shape = tuple[int, ...]
+HEAD = r"aux\d*"  # what files call auxiliary heads
 LISTED = 8  # of each kind of misfit; the others are counted
 
 
@@ -31,6 +33,13 @@ class Match:
     @property
     def misfits(self) -> int:
         return len(self.missing) + len(self.left) + len(self.misshapen)
+
+    @property
+    def heads(self) -> list[str]:
+        """-> the modules of auxiliary heads, where nothing but they does not fit."""
+        modules = {name.partition(".")[0] for name in self.left}
+        only = len(self.left) == self.misfits and all(re.fullmatch(HEAD, module) for module in modules)
+        return sorted(modules) if only else []
 
     def __str__(self) -> str:
         """-> what does not fit, in one line."""

@@ -1,9 +1,11 @@
 """What files call the layers of this project's nets: a naming is a list of patterns of module paths.
 
 torchvision   its ResNet, Wide ResNet and ResNeXt, and those of timm's ResNets that have the same layers
+timm_d        timm's ResNets with a deep stem and shortcuts that pool: resnet18d, 26d, 34d, 50d, ...
 cifar         the ports of the CIFAR family: kuangliu/pytorch-cifar, akamaster/pytorch_resnet_cifar10
 wide          xternalz/WideResNet-pytorch
 densenet      torchvision's, as gpleiss/efficient_densenet_pytorch has them for small images
+torchvision_densenet, torchvision_googlenet   torchvision's; timm's DenseNets have the same names
 resjax        this project's own, of any net
 """
 
@@ -13,14 +15,36 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
 from resjax.models.densenet import DenseNet
+from resjax.models.googlenet import GoogLeNet
 from resjax.models.resnet import ResNet
 from resjax.models.resnext import ResNeXt
 from resjax.models.trunk import Trunk
 from resjax.models.wide_resnet import WideResNet
 
+_STEM = (("stem_conv", "conv1"),)
+_DEEP_STEM = (  # of timm, a list of layers with ReLUs among them
+    ("stem_conv", "conv1.6"),
+    ("stem_conv1", "conv1.0"),
+    ("stem_norm1", "conv1.1"),
+    ("stem_conv2", "conv1.3"),
+    ("stem_norm2", "conv1.4"),
+)
+Rules = tuple[tuple[str, str], ...]
 LEAVES = {"kernel": "weight", "scale": "weight", "mean": "running_mean", "var": "running_var"}
 CLASSES = (ResNet, ResNeXt, WideResNet)  # and no others that go back to them, such as those that label pixels
-EPSILON = 1e-5  # of PyTorch's batch norm, unless it is told another one
+EPSILON, GOOGLENET_EPSILON = 1e-5, 1e-3  # of PyTorch's batch norm, and as torchvision's GoogLeNet sets it
+# A GoogLeNet's layers here, and torchvision's modules of convolution and norm.
+_INCEPTION = {
+    "stem_conv1": "conv1",
+    "stem_reduce": "conv2",
+    "stem_conv2": "conv3",
+    r"inception(?P<stage>\d\w)/conv1x1": "inception{stage}.branch1",
+    r"inception(?P<stage>\d\w)/reduce3x3": "inception{stage}.branch2.0",
+    r"inception(?P<stage>\d\w)/conv3x3": "inception{stage}.branch2.1",
+    r"inception(?P<stage>\d\w)/reduce5x5": "inception{stage}.branch3.0",
+    r"inception(?P<stage>\d\w)/conv5x5": "inception{stage}.branch3.1",
+    r"inception(?P<stage>\d\w)/projection": "inception{stage}.branch4.1",
+}
 _UNIT = r"stage(?P<stage>\d+)_block(?P<block>\d+)/"
 _DENSE = r"block(?P<stage>\d+)_layer(?P<block>\d+)/"
 
@@ -34,7 +58,7 @@ class Naming:
     """
 
     title: str
-    rules: tuple[tuple[str, str], ...] = ()
+    rules: Rules = ()
 
     def spell(self, path: str) -> str | None:
         """-> the name of an array, `conv1.weight` for `params/stem_conv/kernel`; None: there is none."""
@@ -57,12 +81,12 @@ class Naming:
         return names if len(names) == len(found) else None
 
 
-def _residual(title: str, conv: str, norm: str, classifier: str) -> Naming:
+def _residual(title: str, conv: str, norm: str, classifier: str, stem: Rules = _STEM) -> Naming:
     unit = "layer{stage}.{before}."
     return Naming(
         title,
         (
-            ("stem_conv", "conv1"),
+            *stem,
             ("stem_norm", "bn1"),
             (_UNIT + r"conv(?P<layer>\d)", unit + "conv{layer}"),
             (_UNIT + r"norm(?P<layer>\d)", unit + "bn{layer}"),
@@ -75,8 +99,22 @@ def _residual(title: str, conv: str, norm: str, classifier: str) -> Naming:
     )
 
 
+def _dense(title: str, norm: str) -> Naming:
+    return Naming(
+        title,
+        (
+            (r"stem_(?P<layer>conv|norm)", "features.{layer}0"),
+            (_DENSE + r"(?P<layer>\w+\d)", "features.denseblock{stage}.denselayer{block}.{layer}"),
+            (r"transition(?P<stage>\d+)_(?P<layer>conv|norm)", "features.transition{stage}.{layer}"),
+            ("final_norm", f"features.{norm}"),
+            ("classifier", "classifier"),
+        ),
+    )
+
+
 OWN = Naming("resjax")
 TORCHVISION = _residual("torchvision", "downsample.0", "downsample.1", "fc")
+TIMM_D = _residual("timm_d", "downsample.1", "downsample.2", "fc", _DEEP_STEM)
 CIFAR = _residual("cifar", "shortcut.0", "shortcut.1", "linear")
 WIDE = Naming(
     "wide",
@@ -89,19 +127,18 @@ WIDE = Naming(
         ("classifier", "fc"),
     ),
 )
-DENSENET = Naming(
-    "densenet",
+DENSENET = _dense("densenet", "norm_final")
+TORCHVISION_DENSENET = _dense("torchvision_densenet", "norm5")
+TORCHVISION_GOOGLENET = Naming(
+    "torchvision_googlenet",
     (
-        ("stem_conv", "features.conv0"),
-        (_DENSE + r"(?P<layer>\w+\d)", "features.denseblock{stage}.denselayer{block}.{layer}"),
-        (r"transition(?P<stage>\d+)_(?P<layer>conv|norm)", "features.transition{stage}.{layer}"),
-        ("final_norm", "features.norm_final"),
-        ("classifier", "classifier"),
+        *((here, f"{there}.conv") for here, there in _INCEPTION.items()),
+        *((f"{here}_norm", f"{there}.bn") for here, there in _INCEPTION.items()),
+        ("classifier", "fc"),
     ),
 )
-NAMINGS: Mapping[str, Naming] = MappingProxyType(
-    {each.title: each for each in (TORCHVISION, CIFAR, WIDE, DENSENET, OWN)}
-)
+_ALL = (TORCHVISION, TIMM_D, CIFAR, WIDE, DENSENET, TORCHVISION_DENSENET, TORCHVISION_GOOGLENET, OWN)
+NAMINGS: Mapping[str, Naming] = MappingProxyType({each.title: each for each in _ALL})
 
 
 def pytorch(trunk: Trunk) -> Naming:
@@ -110,13 +147,15 @@ def pytorch(trunk: Trunk) -> Naming:
     Raises:
       ValueError: there is none; the message says why.
     """
-    layers = trunk.layers
-    if layers.norm != "batch" or layers.norm_epsilon != EPSILON:
+    layers, epsilon = trunk.layers, GOOGLENET_EPSILON if isinstance(trunk, GoogLeNet) else EPSILON
+    if layers.norm != "batch" or layers.norm_epsilon != epsilon:
         raise ValueError(f"its norm is '{layers.norm}' with epsilon {layers.norm_epsilon:g}")
+    if isinstance(trunk, GoogLeNet):
+        return _googlenet_of(trunk)
     if isinstance(trunk, DenseNet) and trunk.skip and trunk.bottleneck:
-        return DENSENET
+        return DENSENET if trunk.stem == "cifar" else TORCHVISION_DENSENET
     if not isinstance(trunk, ResNet) or type(trunk) not in CLASSES or not trunk.skip:
-        raise ValueError("it is neither a ResNet with its skips nor a DenseNet-BC")
+        raise ValueError("it is neither a ResNet with its skips nor a DenseNet-BC nor a GoogLeNet")
     changed = ", ".join(trunk.mixing.changed())
     if changed:
         raise ValueError(f"it sets {changed}")
@@ -132,9 +171,21 @@ def _residual_of(trunk: ResNet) -> Naming:
         raise ValueError(f"the stride of its bottlenecks is in the '{trunk.stride_in}' convolution")
     if trunk.stem == "imagenet" and trunk.shortcut == "B":
         return TORCHVISION
+    if trunk.stem == "deep" and trunk.shortcut == "D":
+        return TIMM_D
     if trunk.stem == "cifar" and trunk.shortcut in ("A", "B") and not isinstance(trunk, ResNeXt):
         return _without_excitation(trunk, CIFAR)
     raise ValueError(f"its stem is '{trunk.stem}' and its shortcut '{trunk.shortcut}'")
+
+
+def _googlenet_of(trunk: GoogLeNet) -> Naming:
+    wanted = {"stem": "imagenet", "local_norm": False, "kernel5": 3, "last_pool": 2}
+    other = [
+        f"{key} is {getattr(trunk, key)}" for key, value in wanted.items() if getattr(trunk, key) != value
+    ]
+    if other:
+        raise ValueError(f"its {', '.join(other)}, and not as torchvision's")
+    return TORCHVISION_GOOGLENET
 
 
 def _without_excitation(trunk: ResNet, naming: Naming) -> Naming:

@@ -6,7 +6,7 @@
 import dataclasses
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +23,9 @@ from resjax.config import Config
 from resjax.data import augment, sources
 from resjax.errors import UserError
 from resjax.interop import files, folder, layout, matching
+from resjax.interop.files import Arrays
 from resjax.interop.matching import Match
-from resjax.interop.names import OWN
+from resjax.interop.names import OWN, TORCHVISION_GOOGLENET, pytorch
 from resjax.job import preview
 from resjax.models.resnet import ResNet
 from resjax.phases import LAST, Stage
@@ -38,24 +39,30 @@ class Taken:
 
     Attributes:
       arrays: {path here: array}, of all of a trunk.
+      left_out: modules of the file that were not asked for.
     """
 
     match: Match
     arrays: Mapping[str, jax.Array]
+    left_out: Sequence[str] = ()
 
     def __str__(self) -> str:
         lines = [
             f"{name} -> {path} {'x'.join(map(str, self.arrays[path].shape))}"
             for path, name in self.match.names.items()
         ]
-        return "\n".join([*lines, f"{len(lines)} tensors, named as in {self.match.naming.title}"])
+        left_out = f"; left out: {', '.join(self.left_out)}" if self.left_out else ""
+        return "\n".join([*lines, f"{len(lines)} tensors, named as in {self.match.naming.title}{left_out}"])
 
 
-def take(checkpoint: Path, config: Config, out: Path, padding: str | None = None) -> Taken:
+def take(
+    checkpoint: Path, config: Config, out: Path, padding: str | None = None, leave_out: Sequence[str] = ()
+) -> Taken:
     """Reads a state dict into the net of a config, and writes the folder `out`.
 
     Args:
       padding: where shortcuts of option A put their zeros in the file's net: `both` sides, or `behind`.
+      leave_out: modules of the file that are not read, such as `aux1`.
 
     Raises:
       UserError: the file cannot be read, does not fit the net, or the config has heads or phases; nothing is
@@ -64,14 +71,16 @@ def take(checkpoint: Path, config: Config, out: Path, padding: str | None = None
     _check_bare(config)
     _check_input(config)
     folder.check(out)
-    tensors = files.read(checkpoint)
+    tensors = _without(checkpoint, files.read(checkpoint), leave_out)
     _, anatomy, stages = preview(config)
-    found = fit(checkpoint, tensors, stages[-1], anatomy, padding)
+    fitted = fit(checkpoint, tensors, stages[-1], anatomy, padding)
+    found = dataclasses.replace(fitted, left_out=leave_out)
     report = {
         "file": checkpoint.name,
         "sha256": hashlib.sha256(checkpoint.read_bytes()).hexdigest(),
         "naming": found.match.naming.title,
         "padding": padding,
+        "left_out": list(leave_out),
         "tensors": {name: path for path, name in found.match.names.items()},
         **provenance(),
     }
@@ -92,17 +101,47 @@ def fit(
     """
     like = arrays_like(stage)
     found = matching.match({path: leaf.shape for path, leaf in like.items()}, tensors)
+    if found.heads:
+        raise UserError(
+            f"{checkpoint} holds auxiliary heads, {', '.join(found.heads)}, which config.model does not have;"
+            f" --leave-out {','.join(found.heads)} reads the net alone"
+        )
     if found.misfits:
         raise UserError(
             f"{checkpoint} does not fit config.model, by the names of {found.naming.title}: {found}; choose"
             " the model that the file is of"
         )
+    _check_function(found, stage)
     arrays = matching.taken(found, tensors)
     trunk, channels = stage.net.trunk, {name: shape[-1] for name, shape in anatomy.endpoints.items()}
     asked = found.naming is not OWN and layout.widens(trunk, channels)
     if _pads_on_both_sides(asked, padding) and isinstance(trunk, ResNet):
         arrays = layout.rearrange(arrays, layout.orders(trunk, channels, like))
     return Taken(found, {path: jnp.asarray(arrays[path], leaf.dtype) for path, leaf in like.items()})
+
+
+def _without(checkpoint: Path, tensors: Arrays, modules: Sequence[str]) -> Arrays:
+    """-> the tensors of no such module; raises UserError where there is none of one."""
+    for module in modules:
+        if not any(name.startswith(f"{module}.") for name in tensors):
+            raise UserError(
+                f"--leave-out is '{module}', but no name of a tensor in {checkpoint} begins with '{module}.'"
+            )
+    starts = tuple(f"{module}." for module in modules)
+    return {name: tensor for name, tensor in tensors.items() if not name.startswith(starts)}
+
+
+def _check_function(found: Match, stage: Stage) -> None:
+    """Raises UserError for a GoogLeNet of other pools or norms than torchvision's: arrays do not say."""
+    if found.naming is not TORCHVISION_GOOGLENET:
+        return
+    try:
+        pytorch(stage.net.trunk)
+    except ValueError as error:
+        raise UserError(
+            f"config.model is another net than torchvision's GoogLeNet, for {error}; its settings are in"
+            " configs/googlenet.py:torchvision"
+        ) from error
 
 
 def _check_bare(config: Config) -> None:

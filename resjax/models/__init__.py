@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
-from resjax.models.densenet import densenet
+from resjax.models.densenet import densenet, imagenet_densenet
 from resjax.models.dsn import dsn
 from resjax.models.fcn import fcn
 from resjax.models.fixup import fixup_resnet
@@ -30,6 +30,7 @@ MODELS: Mapping[str, Callable[..., Trunk]] = MappingProxyType(
         "cifar_resnext": cifar_resnext,
         "imagenet_resnext": imagenet_resnext,
         "densenet": densenet,
+        "imagenet_densenet": imagenet_densenet,
         "highway": highway,
         "fixup_resnet": fixup_resnet,
         "resnet9": resnet9,

@@ -1,6 +1,7 @@
 """Nets each of whose layers reads all layers before it: DenseNet, Huang et al. 2017 (1608.06993)."""
 
 from functools import partial
+from typing import Literal
 
 import flax.linen as nn
 import jax
@@ -8,11 +9,20 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from resjax import checks
+from resjax.models import stems
 from resjax.models.blocks import BoundLayers, Layers
 from resjax.models.trunk import MAIN, Part, Trunk
 
 BLOCKS = 3
 INNER = 4  # a bottleneck's 1 x 1 convolution gives so many times the growth
+# Table 1, and of 161 layers, with a growth of 48, the authors' README: layers in each block.
+IMAGENET_SIZES = {
+    121: (6, 12, 24, 16),
+    161: (6, 12, 36, 24),
+    169: (6, 12, 32, 32),
+    201: (6, 12, 48, 32),
+}
+LEAST = 29  # pixels of an image, of which stem and transitions for 224 leave one
 
 
 class DenseLayer(nn.Module):
@@ -42,10 +52,12 @@ class DenseLayer(nn.Module):
 
 
 class DenseNet(Trunk):
-    """Stem, three dense blocks with transitions between them, norm, ReLU, average pool, classifier.
+    """Stem, dense blocks with transitions between them, norm, ReLU, average pool, classifier.
 
     Attributes:
       sizes: layers in each block.
+      stem: a 3 x 3 convolution alone (`cifar`), or for 224 pixels (`imagenet`) as that of residual nets, 7 x
+        7 of stride 2, norm, ReLU, 3 x 3 max-pool.
       compression: share of the features that a transition's 1 x 1 convolution leaves.
       skip: False builds the plain twin, in which each layer reads the one before it alone. There is less
         to read, so that it has fewer parameters; the layers' outputs are as wide.
@@ -57,6 +69,7 @@ class DenseNet(Trunk):
     compression: float
     dropout: float
     skip: bool
+    stem: str = "cifar"
 
     def parts(self, layers: BoundLayers) -> list[tuple[str, Part]]:
         found: list[tuple[str, Part]] = [("stem", partial(self._stem, layers))]
@@ -73,8 +86,16 @@ class DenseNet(Trunk):
         return [f"block{block}_layer{n}" for block, size in numbered for n in range(1, size + 1)]
 
     def _stem(self, layers: BoundLayers, x: Float[Array, "b h w c"]) -> Float[Array, "b h w d"]:
+        if self.stem != "cifar" and min(x.shape[1:3]) < LEAST:
+            raise ValueError(
+                f"stem is '{self.stem}', which needs images of {LEAST} x {LEAST} pixels at least; of"
+                f" {x.shape[1]} x {x.shape[2]} the transitions leave nothing, so choose 'cifar'"
+            )
         features = 2 * self.growth if self.bottleneck else 16
-        return layers.conv(features, 3)(name="stem_conv")(x.astype(layers.dtype))
+        x = stems.convolve(self.stem, features, layers, x.astype(layers.dtype))
+        if self.stem == "cifar":
+            return x
+        return stems.max_pool(layers.activate("stem_norm", x))
 
     def _layer(self, layers: BoundLayers, name: str, x: Array) -> Array:
         return DenseLayer(self.growth, self.bottleneck, self.dropout, self.skip, layers, name=name)(x)
@@ -115,8 +136,40 @@ def densenet(
       ValueError: a depth that is not of the form, a growth below 1, or a share that is none.
     """
     n = checks.of_form(depth, 6 if bottleneck else 3, 4)
+    _check(growth, compression, dropout)
+    return DenseNet(classes, layers, (n,) * BLOCKS, growth, bottleneck, compression, dropout, skip)
+
+
+def imagenet_densenet(
+    classes: int,
+    layers: Layers,
+    /,
+    *,
+    depth: int = 121,
+    growth: int = 32,
+    compression: float = 0.5,
+    dropout: float = 0.0,
+    stem: Literal["imagenet", "cifar"] = "imagenet",
+    skip: bool = True,
+) -> DenseNet:
+    """Four blocks of layers with bottlenecks, for 224 pixels: table 1 of the paper.
+
+    Args:
+      growth, compression, dropout: as in `densenet`; DenseNet-161 has a growth of 48.
+      stem: that of `densenet` (`cifar`), for small images.
+
+    Raises:
+      ValueError: a depth that there is not, a growth below 1, or a share that is none; of the net where it is
+        given images, that they are too small for the stem.
+    """
+    if depth not in IMAGENET_SIZES:
+        raise ValueError(f"depth is {depth}; it must be one of {', '.join(map(str, IMAGENET_SIZES))}")
+    _check(growth, compression, dropout)
+    return DenseNet(classes, layers, IMAGENET_SIZES[depth], growth, True, compression, dropout, skip, stem)
+
+
+def _check(growth: int, compression: float, dropout: float) -> None:
     checks.at_least(1, growth=growth)
     checks.share(dropout=dropout)
     if not 0 < compression <= 1:
         raise ValueError(f"compression is {compression}; it must be above 0 and at most 1")
-    return DenseNet(classes, layers, (n,) * BLOCKS, growth, bottleneck, compression, dropout, skip)

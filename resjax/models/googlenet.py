@@ -57,12 +57,14 @@ class GoogLeNet(Trunk):
       stem: `imagenet`, the paper's, 224 -> 28 pixels; `cifar`, one 3 x 3 convolution and a pool, 32 -> 16.
       local_norm: local response normalisation in the paper's stem.
       kernel5: of the "5 x 5" branch.
+      last_pool: window of the max-pool before inception5a.
     """
 
     stem: str
     dropout: float
     local_norm: bool
     kernel5: int
+    last_pool: int
 
     def parts(self, layers: BoundLayers) -> list[tuple[str, Part]]:
         found: list[tuple[str, Part]] = [("stem", partial(self._stem, layers))]
@@ -73,7 +75,8 @@ class GoogLeNet(Trunk):
         return [f"inception{name}" for name in WIDTHS]
 
     def _module(self, layers: BoundLayers, name: str, x: Array) -> Array:
-        x = _halve(x) if name in POOL_BEFORE else x
+        if name in POOL_BEFORE:
+            x = _halve(x, self.last_pool if name == POOL_BEFORE[-1] else 3)
         return Inception(WIDTHS[name], self.kernel5, layers, name=f"inception{name}")(x)
 
     def _classify(self, layers: BoundLayers, x: Float[Array, "b h w c"]) -> Float[Array, "b k"]:
@@ -97,10 +100,10 @@ def _conv_relu(
     return layers.activate(f"{name}_norm", x)
 
 
-def _halve(x: Array) -> Array:
-    """3 x 3 max-pool of stride 2; windows may hang over the right and lower border, as in Caffe."""
+def _halve(x: Array, window: int = 3) -> Array:
+    """Max-pool of stride 2; windows may hang over the right and lower border, as in Caffe."""
     padding: Any = ((0, 1), (0, 1))  # Flax types it as a str, but takes both
-    return nn.max_pool(x, (3, 3), (2, 2), padding)
+    return nn.max_pool(x, (window, window), (2, 2), padding)
 
 
 def local_response(x: Float[Array, "b h w c"], size: int = 5) -> Float[Array, "b h w c"]:
@@ -122,14 +125,17 @@ def googlenet(
     dropout: float = 0.4,
     local_norm: bool = True,
     five_as_three: bool = False,
+    last_pool: Literal["3x3", "2x2"] = "3x3",
 ) -> GoogLeNet:
     """The paper's net where `norm` is `none`; with `norm` = `batch`, every convolution has one.
 
     Args:
       five_as_three: the 5 x 5 branches are 3 x 3, as in torchvision's port.
+      last_pool: window of the max-pool before inception5a; torchvision's port has 2 x 2.
 
     Raises:
       ValueError: a dropout that is not from 0 to below 1.
     """
     checks.share(dropout=dropout)
-    return GoogLeNet(classes, layers, stem, dropout, local_norm, 3 if five_as_three else 5)
+    kernel5, window = 3 if five_as_three else 5, int(last_pool[0])
+    return GoogLeNet(classes, layers, stem, dropout, local_norm, kernel5, window)

@@ -5,12 +5,13 @@ He et al. 2015 (1512.03385), table 1 and section 4.2; He et al. 2016 (1603.05027
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Literal
+from typing import Literal
 
 import flax.linen as nn
 from jaxtyping import Array, Float
 
 from resjax import checks
+from resjax.models import stems
 from resjax.models.blocks import BoundLayers, Layer, Layers
 from resjax.models.excitation import SqueezeExcitation, check_ratio
 from resjax.models.shortcuts import (
@@ -22,12 +23,13 @@ from resjax.models.shortcuts import (
     ProjectionShortcut,
     ShortcutOption,
 )
+from resjax.models.stems import Stem
 from resjax.models.trunk import MAIN, Part, Trunk
 from resjax.models.units import UNITS, Order, Unit
 
-Stem = Literal["cifar", "imagenet"]
 IMAGENET_STAGES = {
     18: ("basic", (2, 2, 2, 2)),
+    26: ("bottleneck", (2, 2, 2, 2)),  # timm's; the others are the paper's
     34: ("basic", (3, 4, 6, 3)),
     50: ("bottleneck", (3, 4, 6, 3)),
     101: ("bottleneck", (3, 4, 23, 3)),
@@ -45,6 +47,7 @@ class ResNet(Trunk):
       stride_in: the convolution of a bottleneck that has the stride: `3x3` (fb.resnet.torch, torchvision)
         or the first `1x1` (He et al.).
       skip: False builds the plain twin, the same net without shortcuts.
+      stem: that of `stems`.
       mixing: how shortcut and branch are put together.
       excitation: ratio of squeeze-and-excitation behind each branch; 0: there is none.
     """
@@ -94,13 +97,9 @@ class ResNet(Trunk):
         return [f"stage{stage}_block{n}" for stage, size in numbered for n in range(1, size + 1)]
 
     def _stem(self, layers: BoundLayers, x: Float[Array, "b h w c"]) -> Float[Array, "b i j d"]:
-        kernel, stride = (7, 2) if self.stem == "imagenet" else (3, 1)
-        x = layers.conv(self.stem_features, kernel, stride)(name="stem_conv")(x.astype(layers.dtype))
+        x = stems.convolve(self.stem, self.stem_features, layers, x.astype(layers.dtype))
         x = UNITS[self.order].after_stem(layers, x)
-        if self.stem == "imagenet":
-            padding: Any = ((1, 1), (1, 1))  # Flax types it as a str, but takes both
-            x = nn.max_pool(x, (3, 3), (2, 2), padding)
-        return x
+        return x if self.stem == "cifar" else stems.max_pool(x)
 
     def _unit(
         self,
@@ -139,13 +138,14 @@ class ResNet(Trunk):
         return tuple((f"conv{i}", layer) for i, layer in enumerate(convs, 1)), 4 * features
 
     def _shortcut(self, features_in: int, features: int, stride: int, layers: BoundLayers) -> nn.Module:
-        """Option A pads, B projects where the shape changes, C projects everywhere.
+        """Option A pads, B and D project where the shape changes, C projects everywhere.
 
         `parent=None` leaves the module to the unit that receives it, so its parameters lie there.
         """
         changes = stride > 1 or features_in != features
-        if self.shortcut == "C" or (self.shortcut == "B" and changes):
-            return ProjectionShortcut(features, layers, stride, UNITS[self.order].normed, parent=None)
+        if self.shortcut == "C" or (self.shortcut in ("B", "D") and changes):
+            normed, pooled = UNITS[self.order].normed, self.shortcut == "D" and stride > 1
+            return ProjectionShortcut(features, layers, stride, normed, pooled, parent=None)
         return PadShortcut(features, stride, parent=None) if changes else IdentityShortcut(parent=None)
 
 
@@ -225,6 +225,7 @@ def imagenet_resnet(
     """Four stages at widths w, 2w, 4w, 8w: He et al. 2015, table 1.
 
     Args:
+      stem, shortcut: `deep` and D make ResNet-D of He et al. 2019 (1812.01187).
       survival, excitation: as in `cifar_resnet`; with 16 for the latter, SE-ResNet-50 of Hu et al. 2018.
 
     Raises:

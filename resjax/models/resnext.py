@@ -8,7 +8,7 @@ from resjax.models.excitation import check_ratio
 from resjax.models.resnet import IMAGENET_STAGES, ResNet
 from resjax.models.shortcuts import Mixing
 
-DEPTHS = tuple(depth for depth, (block, _) in IMAGENET_STAGES.items() if block == "bottleneck")
+DEPTHS = (50, 101, 152)
 
 
 class ResNeXt(ResNet):

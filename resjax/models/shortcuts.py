@@ -1,7 +1,8 @@
 """Shortcuts: what brings a unit's input to the shape of its branch, and what may be done to it on the way.
 
-He et al. 2015 (1512.03385), section 3.3, for the options A, B and C; He et al. 2016 (1603.05027), section
-3.1 and table 1, for the ways to weaken a shortcut: constant scaling, gates and dropout. That table's 1 x 1
+He et al. 2015 (1512.03385), section 3.3, for the options A, B and C; He et al. 2019 (1812.01187), figure 2c,
+for D, which takes means of pixels where B leaves pixels out; He et al. 2016 (1603.05027), section 3.1 and
+table 1, for the ways to weaken a shortcut: constant scaling, gates and dropout. That table's 1 x 1
 convolutions are option C, with a norm behind each as behind all layers there (its figure 2). The other way
 round, branches that begin weak and learn how strong they are: SkipInit, De and Smith 2020 (2002.10444), and
 ReZero, Bachlechner et al. 2020 (2003.04887), by one number that begins at 0; LayerScale, Touvron et al. 2021
@@ -14,13 +15,14 @@ from functools import partial
 from typing import Any, Literal
 
 import flax.linen as nn
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from resjax import checks
 from resjax.models.blocks import BoundLayers
 
-ShortcutOption = Literal["A", "B", "C"]
+ShortcutOption = Literal["A", "B", "C", "D"]
 Gate = Literal["none", "exclusive", "shortcut"]
 LearnedScale = Literal["none", "scalar", "channels"]
 # From what a unit's shortcut reads and gives, to what is added to the branch and what the branch is
@@ -40,17 +42,31 @@ class PadShortcut(nn.Module):
 
 
 class ProjectionShortcut(nn.Module):
-    """Options B and C: a 1 x 1 convolution, with a norm behind it where the branch ends with one."""
+    """Options B, C and D: a 1 x 1 convolution, with a norm behind it where the branch ends with one.
+
+    Attributes:
+      pooled: it reads means of `stride` x `stride` pixels, instead of every `stride`-th one.
+    """
 
     features: int
     layers: BoundLayers
     stride: int = 1
     normed: bool = True
+    pooled: bool = False
 
     @nn.compact
     def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b i j d"]:
-        x = self.layers.conv(self.features, 1, self.stride)(name="conv")(x)
+        x, stride = (mean_pool(x, self.stride), 1) if self.pooled else (x, self.stride)
+        x = self.layers.conv(self.features, 1, stride)(name="conv")(x)
         return self.layers.normalize("norm")(x) if self.normed else x
+
+
+def mean_pool(x: Float[Array, "b h w c"], size: int) -> Float[Array, "b i j c"]:
+    """Means over windows side by side; where one hangs over the border, over what is inside."""
+    padding: Any = ((0, size - 1),) * 2  # Flax types it as a str, but takes both
+    both = (x, jnp.ones_like(x[:1, ..., :1]))
+    sums, counts = (nn.pooling.pool(y, 0.0, jax.lax.add, (size, size), (size, size), padding) for y in both)
+    return sums / counts
 
 
 class IdentityShortcut(nn.Module):

@@ -7,8 +7,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from joined_dicts import DenseNet
 from safetensors.numpy import save_file
-from state_dicts import FAST, DenseNet, Net, ResNet, Tensors, WideResNet, draw
+from state_dicts import FAST, Net, ResNet, Tensors, WideResNet, draw
 
 from resjax import config as configs
 from resjax.config import Config
@@ -34,6 +35,10 @@ NETS: dict[str, tuple[Net, dict[str, Any], str | None]] = {
     "timm seresnet50": (
         ResNet((3, 4, 6, 3), 4, inner=1, ratio=4), dict(FIFTY, excitation=4), None
     ),
+    "timm resnet26d": (
+        ResNet((2, 2, 2, 2), 4, inner=1, shortcut="pool", stem=0),
+        dict(FIFTY, depth=26, stem="deep", shortcut="D"), None,
+    ),
     "pytorch-cifar resnet18": (
         ResNet((2, 2, 2, 2), 8, shortcut="shortcut", **A), dict(EIGHTEEN, stem="cifar"), None
     ),
@@ -43,7 +48,9 @@ NETS: dict[str, tuple[Net, dict[str, Any], str | None]] = {
     "B, fc": (ResNet((3, 3, 3), 8, stem=3), dict(TWENTY, shortcut="B"), None),
     "WideResNet-pytorch 16-2": (WideResNet(2, 2), dict(name="wide_resnet", depth=16, widen=2), None),
     "WideResNet-pytorch 10-1": (WideResNet(1, 1), dict(name="wide_resnet", depth=10, widen=1), None),
-    "efficient_densenet_pytorch": (DenseNet(3, 4), dict(name="densenet", depth=22, growth=4), None),
+    "efficient_densenet_pytorch": (
+        DenseNet((3, 3, 3), 4, "norm_final", 3), dict(name="densenet", depth=22, growth=4), None
+    ),
 }  # fmt: skip
 MEAN, STD = 0.4, 0.3
 

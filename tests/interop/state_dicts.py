@@ -2,12 +2,12 @@
 
 Arrays are PyTorch's, (n, c, h, w) and (o, i, h, w); nothing is shared with the package. Sources:
 torchvision/models/resnet.py, kuangliu/pytorch-cifar, akamaster/pytorch_resnet_cifar10,
-xternalz/WideResNet-pytorch, gpleiss/efficient_densenet_pytorch.
+xternalz/WideResNet-pytorch. Nets that concatenate are in `joined_dicts`.
 """
 
 import dataclasses
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Protocol
 
 import jax
 import jax.numpy as jnp
@@ -18,6 +18,14 @@ Tensors = dict[str, np.ndarray]
 Shapes = dict[str, tuple[int, ...]]
 
 
+class Net(Protocol):
+    """What a class of PyTorch's holds, and what it computes of normalised images."""
+
+    def shapes(self) -> Shapes: ...
+
+    def __call__(self, t: Tensors, x: Any) -> Any: ...
+
+
 def conv(x: Any, kernel: Any, stride: int = 1, groups: int = 1) -> Any:
     pad = (kernel.shape[-1] // 2,) * 2
     form = ("NCHW", "OIHW", "NCHW")
@@ -26,11 +34,25 @@ def conv(x: Any, kernel: Any, stride: int = 1, groups: int = 1) -> Any:
     )
 
 
-def norm(t: Tensors, name: str, x: Any) -> Any:
+def norm(t: Tensors, name: str, x: Any, epsilon: float = 1e-5) -> Any:
     mean, var, weight, bias = (
         t[f"{name}.{leaf}"][None, :, None, None] for leaf in ("running_mean", "running_var", "weight", "bias")
     )
-    return (x - mean) / jnp.sqrt(var + 1e-5) * weight + bias
+    return (x - mean) / jnp.sqrt(var + epsilon) * weight + bias
+
+
+def max_pool(x: Any, size: int, stride: int, pads: tuple[int, int]) -> Any:
+    """`pads`: pixels before and behind, on both axes."""
+    given = ((0, 0), (0, 0), pads, pads)
+    return lax.reduce_window(x, -np.inf, lax.max, (1, 1, size, size), (1, 1, stride, stride), given)
+
+
+def mean_pool(x: Any) -> Any:
+    """AvgPool2d(2, 2, ceil_mode=True, count_include_pad=False): pixels as four, those that there are."""
+    high, wide = x.shape[2:]
+    rows, columns = (np.repeat(np.eye((n + 1) // 2), 2, 1)[:, :n] for n in (high, wide))
+    rows, columns = (each / each.sum(1, keepdims=True) for each in (rows, columns))
+    return jnp.einsum("ih,bchw,jw->bcij", rows.astype(np.float32), x, columns.astype(np.float32))
 
 
 def relu(x: Any) -> Any:
@@ -65,7 +87,9 @@ class ResNet:
     Attributes:
       inner: width of a bottleneck's middle per width of its stage, 0: the units are basic ones.
       ratio: of timm's squeeze-and-excitation, 0: there is none.
-      shortcut: `downsample` or `shortcut`, convolution and norm; `both`, `behind`: option A, zeros so.
+      shortcut: `downsample` or `shortcut`, convolution and norm; `pool`: `downsample` behind a pool; `both`,
+        `behind`: option A, zeros so.
+      stem: side of its convolution; 0: timm's deep one.
     """
 
     sizes: tuple[int, ...]
@@ -97,11 +121,29 @@ class ResNet:
         return [(middle, read, 1, 1), (middle, middle // self.groups, 3, 3), (written, middle, 1, 1)]
 
     def projects(self, read: int, written: int, stride: int) -> bool:
-        return self.shortcut in ("downsample", "shortcut") and (read != written or stride > 1)
+        return self.shortcut in ("downsample", "shortcut", "pool") and (read != written or stride > 1)
+
+    def projection(self, name: str) -> tuple[str, str]:
+        """-> names of a unit's convolution and norm beside its branch."""
+        kind, first = ("downsample", 1) if self.shortcut == "pool" else (self.shortcut, 0)
+        return f"{name}.{kind}.{first}", f"{name}.{kind}.{first + 1}"
+
+    def stem_shapes(self) -> Shapes:
+        if self.stem:
+            return {"conv1.weight": (self.width, self.channels, self.stem, self.stem)}
+        half = self.width // 2
+        found: Shapes = {"conv1.0.weight": (half, self.channels, 3, 3), "conv1.3.weight": (half, half, 3, 3)}
+        found |= norm_shapes("conv1.1", half) | norm_shapes("conv1.4", half)
+        return found | {"conv1.6.weight": (self.width, half, 3, 3)}
+
+    def begin(self, t: Tensors, x: Any) -> Any:
+        if self.stem:
+            return conv(x, t["conv1.weight"], 2 if self.stem == 7 else 1)
+        x = relu(norm(t, "conv1.1", conv(x, t["conv1.0.weight"], 2)))
+        return conv(relu(norm(t, "conv1.4", conv(x, t["conv1.3.weight"]))), t["conv1.6.weight"])
 
     def shapes(self) -> Shapes:
-        found: Shapes = {"conv1.weight": (self.width, self.channels, self.stem, self.stem)}
-        found |= norm_shapes("bn1", self.width)
+        found = self.stem_shapes() | norm_shapes("bn1", self.width)
         for name, read, width, written, stride in self.units():
             for number, shape in enumerate(self.kernels(read, width, written), 1):
                 found |= {f"{name}.conv{number}.weight": shape}
@@ -111,8 +153,8 @@ class ResNet:
                 found |= {f"{name}.se.fc1.weight": (narrow, written, 1, 1), f"{name}.se.fc1.bias": (narrow,)}
                 found |= {f"{name}.se.fc2.weight": (written, narrow, 1, 1), f"{name}.se.fc2.bias": (written,)}
             if self.projects(read, written, stride):
-                found |= {f"{name}.{self.shortcut}.0.weight": (written, read, 1, 1)}
-                found |= norm_shapes(f"{name}.{self.shortcut}.1", written)
+                conv_name, norm_name = self.projection(name)
+                found |= {f"{conv_name}.weight": (written, read, 1, 1)} | norm_shapes(norm_name, written)
         last = self.width * 2 ** (len(self.sizes) - 1) * (4 if self.inner else 1)
         found |= {
             f"{self.classifier}.weight": (self.classes, last),
@@ -121,11 +163,8 @@ class ResNet:
         return found
 
     def __call__(self, t: Tensors, x: Any) -> Any:
-        x = relu(norm(t, "bn1", conv(x, t["conv1.weight"], 2 if self.stem == 7 else 1)))
-        if self.stem == 7:
-            ones = (1, 1)
-            pads = ((0, 0), (0, 0), (1, 1), (1, 1))
-            x = lax.reduce_window(x, -np.inf, lax.max, (*ones, 3, 3), (*ones, 2, 2), pads)
+        x = relu(norm(t, "bn1", self.begin(t, x)))
+        x = x if self.stem == 3 else max_pool(x, 3, 2, (1, 1))
         for name, read, _, written, stride in self.units():
             x = relu(self.branch(t, name, x, stride) + self.along(t, name, x, read, written, stride))
         return linear(t, self.classifier, x.mean((2, 3)))
@@ -146,8 +185,10 @@ class ResNet:
 
     def along(self, t: Tensors, name: str, x: Any, read: int, written: int, stride: int) -> Any:
         if self.projects(read, written, stride):
-            projected = conv(x, t[f"{name}.{self.shortcut}.0.weight"], stride)
-            return norm(t, f"{name}.{self.shortcut}.1", projected)
+            conv_name, norm_name = self.projection(name)
+            if self.shortcut == "pool" and stride > 1:
+                x, stride = mean_pool(x), 1
+            return norm(t, norm_name, conv(x, t[f"{conv_name}.weight"], stride))
         before = (written - read) // 2 if self.shortcut == "both" else 0
         pads = ((0, 0), (before, written - read - before), (0, 0), (0, 0))
         return jnp.pad(x[:, :, ::stride, ::stride], pads)
@@ -189,46 +230,6 @@ class WideResNet:
         return linear(t, "fc", relu(norm(t, "bn1", x)).mean((2, 3)))
 
 
-@dataclasses.dataclass(frozen=True)
-class DenseNet:
-    layers: int
-    growth: int
-
-    def shapes(self) -> Shapes:
-        channels = 2 * self.growth
-        found: Shapes = {"features.conv0.weight": (channels, 1, 3, 3)}
-        for block in (1, 2, 3):
-            for number in range(1, self.layers + 1):
-                name, inner = f"features.denseblock{block}.denselayer{number}", 4 * self.growth
-                found |= norm_shapes(f"{name}.norm1", channels)
-                found |= {f"{name}.conv1.weight": (inner, channels, 1, 1)}
-                found |= norm_shapes(f"{name}.norm2", inner)
-                found |= {f"{name}.conv2.weight": (self.growth, inner, 3, 3)}
-                channels += self.growth
-            if block < 3:
-                name = f"features.transition{block}"
-                found |= norm_shapes(f"{name}.norm", channels)
-                found |= {f"{name}.conv.weight": (channels // 2, channels, 1, 1)}
-                channels //= 2
-        found |= norm_shapes("features.norm_final", channels)
-        return found | {"classifier.weight": (10, channels), "classifier.bias": (10,)}
-
-    def __call__(self, t: Tensors, x: Any) -> Any:
-        x = conv(x, t["features.conv0.weight"])
-        for block in (1, 2, 3):
-            for number in range(1, self.layers + 1):
-                name = f"features.denseblock{block}.denselayer{number}"
-                y = conv(relu(norm(t, f"{name}.norm1", x)), t[f"{name}.conv1.weight"])
-                y = conv(relu(norm(t, f"{name}.norm2", y)), t[f"{name}.conv2.weight"])
-                x = jnp.concatenate([x, y], 1)
-            if block < 3:
-                name = f"features.transition{block}"
-                x = conv(relu(norm(t, f"{name}.norm", x)), t[f"{name}.conv.weight"])
-                x = x.reshape(*x.shape[:2], x.shape[2] // 2, 2, x.shape[3] // 2, 2).mean((3, 5))
-        return linear(t, "classifier", relu(norm(t, "features.norm_final", x)).mean((2, 3)))
-
-
-Net = ResNet | WideResNet | DenseNet
 FAST = {"xla_backend_optimization_level": 0}  # to compile
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import larger
 import numpy as np
 import pytest
 from carried import NETS, assert_close, config_of, logits_of, read_images, saved
@@ -148,7 +149,8 @@ FAMILIES: dict[str, tuple[Layers, dict[str, Any]]] = {
 
 
 def test_every_family_is_exported_somewhere() -> None:
-    assert {*FAMILIES, *(model["name"] for _, model, _ in NETS.values())} == MODELS.keys()
+    carried = {model["name"] for _, model, *_ in (*NETS.values(), *larger.NETS.values())}
+    assert carried | FAMILIES.keys() == MODELS.keys()
 
 
 @pytest.mark.parametrize("name", FAMILIES)
@@ -174,10 +176,13 @@ def test_every_family_can_be_exported(name: str) -> None:
         (dict(name="cifar_resnet", order="preactivation"), {}, "order is 'preactivation'"),
         (dict(name="imagenet_resnet", stride_in="1x1"), {}, "stride of its bottlenecks"),
         (dict(name="imagenet_resnet"), dict(norm_epsilon=1e-3), "epsilon 0.001"),
+        (dict(name="imagenet_resnet", stem="deep"), {}, "stem is 'deep' and its shortcut 'B'"),
         (dict(name="imagenet_resnet"), dict(norm="group"), "norm is 'group'"),
         (dict(name="wide_resnet", excitation=2), {}, "excitation"),
         (dict(name="residual_mlp"), {}, "neither a ResNet"),
         (dict(name="fcn"), {}, "neither a ResNet"),
+        (dict(name="googlenet"), {}, "norm is 'batch' with epsilon 1e-05"),
+        (dict(name="googlenet"), dict(norm_epsilon=1e-3), "local_norm is True, kernel5 is 5, last_pool is 3"),
     ],
 )
 def test_no_state_dict_is_written_where_pytorch_s_net_would_be_another(

@@ -10,6 +10,7 @@ from reference import Reference, assert_close, layer, random_like, wide
 
 from resjax.models import MODELS
 from resjax.models.blocks import Layers
+from resjax.models.densenet import IMAGENET_SIZES
 
 IMAGES = jnp.asarray(np.random.default_rng(7).normal(size=(2, 8, 8, 3)), jnp.float32)
 GROWTH = 3
@@ -78,6 +79,26 @@ def test_a_transition_halves_the_plane_and_compresses_the_features(kind: str, sh
     assert_close(endpoints["transition1"], y.reshape(2, 4, 2, 4, 2, -1).mean((2, 4)))
 
 
+def planes(image: int, **settings: Any) -> dict[str, tuple[int, ...]]:
+    """-> the shapes of endpoints of a net for 224 pixels, of square images."""
+    net: Any = MODELS["imagenet_densenet"](10, Layers(), **settings)
+    x = jax.ShapeDtypeStruct((1, image, image, 3), jnp.float32)
+    run = jax.eval_shape(lambda x: net.init_with_output(jax.random.key(0), x, train=False)[0], x)
+    return {name: each.shape[1:] for name, each in run.items()}
+
+
+def test_planes_of_the_net_for_224_pixels_are_those_of_table_1(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One layer in each block: how many there are, golden counts tell."""
+    monkeypatch.setitem(IMAGENET_SIZES, 121, (1, 1, 1, 1))
+    found = planes(224)
+    assert found["stem"] == (56, 56, 64)
+    assert [found[f"transition{number}"] for number in (1, 2, 3)] == [(28, 28, 48), (14, 14, 40), (7, 7, 36)]
+    assert planes(29)["block4_layer1"][:2] == (1, 1)
+    assert planes(8, stem="cifar")["block4_layer1"][:2] == (1, 1)
+    with pytest.raises(ValueError, match=r"^stem is 'imagenet', which needs images of 29 x 29"):
+        planes(28)
+
+
 def test_the_plain_twin_s_layers_read_the_one_before_alone() -> None:
     net, variables = drawn("bc", skip=False)
     endpoints = evaluated(net, variables)
@@ -109,10 +130,12 @@ def test_dropout_is_behind_every_convolution_but_the_first_and_in_training_only(
         (dict(growth=0), "growth is 0; it must be at least 1"),
         (dict(compression=0.0), "compression is 0.0; it must be above 0 and at most 1"),
         (dict(compression=float("nan")), "compression is nan; it must be above 0 and at most 1"),
+        (dict(name="imagenet_densenet", depth=122), "depth is 122; it must be one of 121, 161, 169, 201"),
+        (dict(name="imagenet_densenet", growth=0), "growth is 0; it must be at least 1"),
         (dict(dropout=1.0), "dropout is 1.0; it must be from 0 to below 1"),
     ],
     ids=str,
 )
 def test_impossible_settings_are_told(settings: dict[str, Any], said: str) -> None:
     with pytest.raises(ValueError, match=f"^{said}"):
-        MODELS["densenet"](10, Layers(), **settings)
+        MODELS[settings.pop("name", "densenet")](10, Layers(), **settings)

@@ -26,6 +26,10 @@ WIDE_COUNTS = {
 # Huang et al. 2017 (1608.06993), their README: 1.0M, 27.2M; with bottlenecks 0.8M, 15.3M.
 DENSE_COUNTS = {(40, 12): 1_019_722, (100, 24): 27_249_082}
 DENSE_BC_COUNTS = {(100, 12): 769_162, (250, 24): 15_324_406}
+# torchvision's densenet121 to densenet201.
+DENSE_IMAGENET_COUNTS = {
+    (121, 32): 7_978_856, (161, 48): 28_681_000, (169, 32): 14_149_480, (201, 32): 20_013_928,
+}  # fmt: skip
 ORDERS = get_args(Order)
 V2: dict[str, Any] = dict(
     block="bottleneck", order="preactivation", shortcut="B"
@@ -85,6 +89,10 @@ GOLDEN = [
     cifar(1_726_388, classes=100, depth=164, **V2),
     cifar(10_327_706, depth=1001, **V2),
     *(imagenet(count, depth=depth, stride_in="3x3") for depth, count in IMAGENET_COUNTS.items()),
+    # timm's resnet18d, resnet26d and resnet50d.
+    imagenet(11_708_744, depth=18, stem="deep", shortcut="D"),
+    imagenet(16_014_408, depth=26, stem="deep", shortcut="D"),
+    imagenet(25_576_264, depth=50, stem="deep", shortcut="D"),
     *(imagenet(count, depth=depth, stride_in="1x1") for depth, count in IMAGENET_COUNTS.items()),
     # A number for each of 9 units, or for each channel that they put out.
     cifar(269_722 + 9, depth=20, learned_scale="scalar"),
@@ -109,6 +117,10 @@ GOLDEN = [
     *(
         Golden("densenet", 10, CIFAR, dict(depth=depth, growth=growth), count)
         for (depth, growth), count in DENSE_BC_COUNTS.items()
+    ),
+    *(
+        Golden("imagenet_densenet", 1000, IMAGENET, dict(depth=depth, growth=growth), count)
+        for (depth, growth), count in DENSE_IMAGENET_COUNTS.items()
     ),
     # Srivastava et al. 2015 (1507.06228): 39K and 151K. Stem, 8 units of two convolutions, 3 x 3 pixels.
     Golden("highway", 10, MNIST, dict(norm="none", width=16), 160 + 8 * 2 * 2_320 + 1_450),

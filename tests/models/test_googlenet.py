@@ -64,6 +64,14 @@ def test_with_norms_and_small_branches_the_count_is_torchvision_s() -> None:
     assert found.parameters == 6_624_904
 
 
+@pytest.mark.parametrize(("window", "side"), [("3x3", 3), ("2x2", 4)])
+def test_windows_of_the_last_pool_begin_inside_and_may_hang_over(window: str, side: int) -> None:
+    """Of 7 pixels, as of 112: windows of 3 begin at 0, 2, 4, and those of 2 at 6 too."""
+    found = summary("googlenet", (112, 112, 3), 10, norm="batch", last_pool=window)
+    assert found.endpoints["inception4e"][:2] == (7, 7)
+    assert found.endpoints["inception5a"][:2] == (side, side)
+
+
 def test_the_small_form_keeps_a_plane_that_the_heads_can_read() -> None:
     found = summary("googlenet", (32, 32, 3), 10, norm="batch", stem="cifar")
     assert found.endpoints["inception4a"] == (8, 8, 512)

@@ -53,6 +53,11 @@ def test_resnext_50_costs_what_torchvision_says() -> None:
     assert round(multiply_adds("imagenet_resnext", 1000, IMAGENET, depth=50) / 1e9, 2) == 4.23
 
 
+def test_densenet_161_costs_what_torchvision_says() -> None:
+    found = multiply_adds("imagenet_densenet", 1000, IMAGENET, depth=161, growth=48)
+    assert round(found / 1e9, 3) == 7.728
+
+
 def test_squeeze_and_excitation_costs_its_two_dense_layers() -> None:
     plain, excited = (
         multiply_adds("imagenet_resnet", 1000, IMAGENET, depth=50, excitation=r) for r in (0, 16)

@@ -11,7 +11,7 @@ from small_units import BASIC, BASIC_DOWN, BOTTLENECK, DOWN_MIDDLE, build, prepa
 
 from resjax.models import MODELS
 from resjax.models.blocks import Layers
-from resjax.models.shortcuts import PadShortcut
+from resjax.models.shortcuts import PadShortcut, ProjectionShortcut, mean_pool
 from resjax.models.units import UNITS
 
 EVALUATING, TRAINING = Layers().bind(train=False), Layers().bind(train=True)
@@ -62,6 +62,24 @@ def test_the_padded_shortcut_only_drops_pixels_and_adds_zeros(stride: int, featu
     assert got.shape[-1] == features
     assert not got[..., 4:].any()
     assert shortcut.init(jax.random.key(0), x) == {}
+
+
+@pytest.mark.parametrize("size", [2, 3])
+def test_the_pool_of_option_d_is_of_the_pixels_inside(size: int) -> None:
+    x = np.random.default_rng(0).normal(size=(2, 5, 4, 3)).astype(np.float32)
+    got = mean_pool(jnp.asarray(x), size)
+    assert got.shape == (2, -(-5 // size), -(-4 // size), 3)
+    for row, column in np.ndindex(got.shape[1:3]):
+        inside = x[:, size * row : size * (row + 1), size * column : size * (column + 1)]
+        np.testing.assert_allclose(got[:, row, column], inside.mean((1, 2)), rtol=0, atol=1e-6)
+
+
+def test_option_d_projects_the_means() -> None:
+    x = jnp.asarray(np.random.default_rng(0).normal(size=(2, 5, 4, 3)), jnp.float32)
+    pooled, plain = ProjectionShortcut(7, EVALUATING, 2, pooled=True), ProjectionShortcut(7, EVALUATING)
+    variables = random_like(jax.eval_shape(lambda: pooled.init(jax.random.key(0), x)))
+    got = pooled.apply(variables, x)
+    np.testing.assert_array_equal(got, plain.apply(variables, mean_pool(x, 2)))
 
 
 @pytest.mark.parametrize("order", UNITS)
