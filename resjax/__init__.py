@@ -11,12 +11,12 @@ Where things are, in the order in which a run meets them:
     optim       optimizers, schedules, the mask of weight decay
     step        one training step and one evaluation step, pure functions; accumulate: a batch in parts
     mesh        what of a run each of many devices holds
-    train       the main job: config and folder in, result out
-    evaluate    a finished run's accuracy on any split
+    training    the main job: config and folder in, result out
+    evaluation  a finished run's accuracy on any split
     checkpoint  save and resume; record: logs, result.json, provenance
     table       rows x seeds of runs; stats and render turn their records into tables and figures
     interop/    weights from PyTorch's files; weights and programs to elsewhere; classes of image files
-    probe       what a net's gradients, responses and losses look like; probes/: one file each
+    probing     what a net's gradients, responses and losses look like; probes/: one file each
 """
 
 __version__ = "0.1.0"

@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from resjax import config as configs
-from resjax import evaluate
+from resjax import evaluation
 from resjax.anatomy import Anatomy, dissect
 from resjax.checkpoint import Checkpoints
 from resjax.config import Config
@@ -134,7 +134,7 @@ def of_run(label: str, workdir: Path, checkpoint: str = "last") -> Subject:
     """
     job = build(read_config(workdir), load)
     with Checkpoints(workdir, read_only=True) as checkpoints:
-        state, step = evaluate.restore(checkpoints, checkpoint, job)
+        state, step = evaluation.restore(checkpoints, checkpoint, job)
     return _subject(label, job, job.stage_at(step), state, step, workdir)
 
 

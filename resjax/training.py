@@ -19,7 +19,7 @@ from resjax.data import sources
 from resjax.data.sources import Dataset
 from resjax.device import DeviceData, FeatureCache, Streamed
 from resjax.errors import Interrupted
-from resjax.evaluate import Evaluator
+from resjax.evaluation import Evaluator
 from resjax.feed import chunks, feed
 from resjax.job import Job, build
 from resjax.mesh import Layout
