@@ -213,8 +213,6 @@ def probe(args: argparse.Namespace) -> None:
     single = [str(spec) for spec in (args.config, args.workdir) if spec]
     if not (single or args.compare):
         raise UserError("resjax probe needs --config FILE, --workdir DIR or --compare with several of them")
-    if args.seeds < 1:
-        raise UserError(f"--seeds is {args.seeds}; it must be at least 1")
     nets = probing.subjects([*single, *args.compare], overrides, args.checkpoint, args.seeds)
     out = args.out or (args.workdir or Path()) / "probes"
     report = probing.probe(args.name, nets, given, out, Display(quiet=args.quiet))

@@ -98,6 +98,7 @@ LAYERS = (
     ("interop.matching", "interop.card", "interop.program", "interop.predicting"),
     ("interop.taking",),
     ("interop.exporting",),
+    ("api",),
     ("verbs",),
     ("options",),
     ("__main__",),
