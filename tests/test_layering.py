@@ -49,6 +49,7 @@ LAYERS = (
     ),
     ("models.__init__", "models.forms", "models.heads"),
     ("losses", "optim", "weights", "anatomy"),
+    ("families",),
     ("loop", "metrics", "device", "mesh"),
     ("step", "transfer", "cost", "digests"),
     ("programs",),
