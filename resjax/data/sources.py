@@ -101,7 +101,7 @@ def describe(
     return train.images.shape[1:], classes
 
 
-def class_names(*, name: str, directory: str = "", **_: int) -> tuple[str, ...]:
+def class_names(*, name: str, directory: str = "", **_: Any) -> tuple[str, ...]:
     """-> what the classes are called, in the order of their numbers; empty where a set does not say."""
     kind, rest = _parse(name, 0)
     return tfds_source.class_names(rest, directory) if kind == "tfds" else ()
