@@ -20,7 +20,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from resjax import backend, probe
+from resjax import backend, probing
 from resjax import config as configs
 from resjax.__main__ import one_voice
 from resjax.config import Config
@@ -32,7 +32,7 @@ from resjax.probes.registry import PROBES
 from resjax.probes.subject import Subject, at_start, of_run
 from resjax.progress import Display
 from resjax.record import provenance, write_atomically
-from resjax.train import train
+from resjax.training import train
 
 NAME = "gradient_paths"
 RESULTS = Path(__file__).parent / "results" / NAME
@@ -112,7 +112,7 @@ def _scalar_nets() -> Iterator[Subject]:
 def _probe(name: str, nets: Iterator[Subject], results: Path, display: Display) -> None:
     """A report under a name that begins with its probe's."""
     kind = name.split("-")[0]
-    report = probe.measure(kind, nets, probe.settings(kind, []), results, display)
+    report = probing.measure(kind, nets, probing.settings(kind, []), results, display)
     results.mkdir(parents=True, exist_ok=True)
     write_atomically(results / f"{name}.json", findings.to_json(report))
 

@@ -14,7 +14,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from resjax import backend, probe, table
+from resjax import backend, probing, table
 from resjax.__main__ import one_voice
 from resjax.budget import FULL
 from resjax.errors import ResjaxError, UserError
@@ -53,7 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _measure(args: argparse.Namespace, folder: Path) -> None:
-    report = probe.measure("responses", _nets(args), {"examples": 512}, folder, Display())
+    report = probing.measure("responses", _nets(args), {"examples": 512}, folder, Display())
     folder.mkdir(parents=True, exist_ok=True)
     write_atomically(folder / f"{NAME}.json", findings.to_json(report))
 

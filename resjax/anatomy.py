@@ -116,6 +116,9 @@ def dissect(trunk: Trunk, image: tuple[int, int, int]) -> Anatomy:
     Multiply-adds are those of convolutions and dense layers, as papers count them: each weight of the
     kernel once for every output position; and those of attention's two products. Norms, activations and
     additions are left out.
+
+    Raises:
+      ValueError: the trunk has parameters of its own, beside those of its parts' modules.
     """
     recorder, images = _Recorder(), jax.ShapeDtypeStruct((1, *image), jnp.float32)
 
@@ -129,6 +132,12 @@ def dissect(trunk: Trunk, image: tuple[int, int, int]) -> Anatomy:
     modules = {
         part: [name for name in names if name in params["trunk"]] for part, names in recorder.parts.items()
     }
+    stray = params["trunk"].keys() - set().union(*modules.values())
+    if stray:  # phases and freezing go by modules: these would never be trained
+        raise ValueError(
+            f"the parameters {', '.join(sorted(stray))} belong to no module that a part calls; they must lie"
+            " in one"
+        )
     return Anatomy(_rows(recorder, params), Shapes(image, endpoints), modules)
 
 

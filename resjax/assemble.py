@@ -8,14 +8,14 @@ from typing import Any
 import flax.linen as nn
 import optax
 
-from resjax import cost, models, optim
-from resjax.anatomy import Anatomy, Shapes, dissect, dissect_heads
+from resjax import cost, optim
+from resjax.anatomy import Anatomy, Shapes, dissect_heads
 from resjax.config import Config
 from resjax.device import is_kept
 from resjax.errors import UserError, did_you_mean
+from resjax.families import build_trunk, examine
 from resjax.loop import Loop
 from resjax.losses import Objective, Term
-from resjax.models.blocks import Layers
 from resjax.models.forms import FORMS
 from resjax.models.heads import Head, Net, attach, parameters_of
 from resjax.models.trunk import MAIN, Trunk
@@ -25,7 +25,6 @@ from resjax.stacking import Chain
 from resjax.step import Task
 
 HEAD_KEYS = tuple(field.name for field in dataclasses.fields(Head))
-LAYER_KEYS = tuple(field.name for field in dataclasses.fields(Layers))
 PHASE_KEYS = tuple(field.name for field in dataclasses.fields(Phase))
 
 
@@ -36,11 +35,6 @@ def section(name: str) -> Iterator[None]:
         yield
     except ValueError as error:
         raise UserError(f"config.{name}.{error}") from error
-
-
-def build_trunk(classes: int, /, *, name: str, **settings: Any) -> Trunk:
-    layers = Layers(**{key: settings.pop(key) for key in LAYER_KEYS})
-    return models.MODELS[name](classes, layers, **settings)
 
 
 def build_head(target: tuple[int, ...], /, **settings: Any) -> tuple[Head, nn.Module]:
@@ -76,7 +70,7 @@ class Assembly:
         with section(name):
             trunk = build_trunk(self.classes, **model.to_dict())
             if trunk not in self._anatomies:
-                self._anatomies[trunk] = dissect(trunk, self.image_shape)
+                self._anatomies[trunk] = examine(model.name, trunk, self.classes, self.image_shape)
         return trunk, self._anatomies[trunk]
 
     def net(self, prefix: str, phase: Phase, model: Config, heads: Sequence[Config]) -> tuple[Net, Anatomy]:

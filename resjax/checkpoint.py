@@ -19,6 +19,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import orbax.checkpoint as ocp
+from absl import logging
 from jax.sharding import SingleDeviceSharding
 from orbax.checkpoint import checkpoint_managers as policies
 
@@ -37,6 +38,16 @@ def _alone() -> ocp.options.MultiprocessingOptions:
     return ocp.options.MultiprocessingOptions(primary_host=own, active_processes={own})
 
 
+def _open(folder: Path, **options: Any) -> ocp.CheckpointManager:
+    """Orbax warns of what read-only means, though it is what we ask for."""
+    before = logging.get_verbosity()
+    logging.set_verbosity(min(before, logging.ERROR))
+    try:
+        return ocp.CheckpointManager(folder, options=ocp.CheckpointManagerOptions(**options))
+    finally:
+        logging.set_verbosity(before)
+
+
 class Checkpoints:
     """The checkpoints of one run's folder; a context manager that waits for pending saves at its end."""
 
@@ -52,15 +63,13 @@ class Checkpoints:
                 get_metric_fn=lambda metrics: metrics["score"], n=1, keep_checkpoints_without_metrics=False
             ),
         ]
-        self._manager = ocp.CheckpointManager(
+        self._manager = _open(
             self.folder,
-            options=ocp.CheckpointManagerOptions(
-                preservation_policy=policies.AnyPreservationPolicy(kept),
-                read_only=read_only,
-                create=not read_only,
-                cleanup_tmp_directories=not read_only,
-                multiprocessing_options=_alone() if read_only else ocp.options.MultiprocessingOptions(),
-            ),
+            preservation_policy=policies.AnyPreservationPolicy(kept),
+            read_only=read_only,
+            create=not read_only,
+            cleanup_tmp_directories=not read_only,
+            multiprocessing_options=_alone() if read_only else ocp.options.MultiprocessingOptions(),
         )
 
     @functools.cached_property
@@ -68,8 +77,7 @@ class Checkpoints:
         """Waits for no other process."""
         if self._read_only or processes.count() == 1:
             return self._manager
-        options = ocp.CheckpointManagerOptions(read_only=True, create=False, multiprocessing_options=_alone())
-        return ocp.CheckpointManager(self.folder, options=options)
+        return _open(self.folder, read_only=True, create=False, multiprocessing_options=_alone())
 
     def __enter__(self) -> "Checkpoints":
         return self

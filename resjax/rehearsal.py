@@ -25,7 +25,7 @@ from resjax.mesh import Layout
 from resjax.programs import EvalProgram, TrainProgram
 from resjax.schema import merged
 from resjax.topology import Target
-from resjax.train import IN_FLIGHT
+from resjax.training import IN_FLIGHT
 
 REFUSED = re.compile(r"RESOURCE_EXHAUSTED.* temporaries \(([\d.]+)([KMGT]?)\)", re.DOTALL)
 POWERS = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4}

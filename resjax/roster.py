@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from resjax.anatomy import Anatomy, dissect
-from resjax.assemble import build_trunk
+from resjax.families import build_trunk
 from resjax.models.blocks import Layers
 
 CIFAR, IMAGENET, MNIST, DIGITS = (32, 32, 3), (224, 224, 3), (28, 28, 1), (8, 8, 1)

@@ -16,9 +16,10 @@ from beartype import BeartypeConf
 from beartype.door import is_bearable
 from ml_collections import ConfigDict
 
-from resjax import models, optim
+from resjax import optim
 from resjax.data import augment, sources
 from resjax.errors import UserError, did_you_mean
+from resjax.families import FAMILIES
 from resjax.loop import Loop, Watch
 from resjax.models.blocks import Layers
 from resjax.models.forms import FORMS
@@ -58,7 +59,7 @@ def _keywords(function: Callable[..., Any]) -> dict[str, tuple[Any, Any]]:
 SECTIONS = {
     "data": Section(sources.load),
     "input": Section(augment.fit),
-    "model": Section(Layers, models.MODELS),
+    "model": Section(Layers, FAMILIES),
     "optim": Section(optim.make_optimizer, optim.OPTIMIZERS),
     "schedule": Section(optim.make_schedule, optim.SCHEDULES),
     "train": Section(Loop),

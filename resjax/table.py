@@ -24,7 +24,7 @@ from resjax.progress import Display
 from resjax.published import Published
 from resjax.record import provenance, write_atomically
 from resjax.rows import Record, Row, Table
-from resjax.train import train
+from resjax.training import train
 
 __all__ = ["Published", "Row", "Table", "Work", "cells", "choose", "load", "publish", "run", "split"]
 

@@ -106,10 +106,12 @@ MODELS = """\
 Lists the families of nets, each by nets that its paper prints: their settings, which are keys of
 config.model, and at the input that is told their parameters, multiply-adds of one image and source. Nothing
 is trained or downloaded. A family's keys and defaults are the arguments of its function in resjax/models/.
+A net of your own is --config.model.name=FILE.py:FUNCTION, as in experiments/examples/own_module.py.
 
 examples:
   resjax models
   resjax show --config configs/cifar10_resnet.py --config.model.name=wide_resnet --config.model.depth=16
+  resjax show --config configs/digits.py --config.model.name=experiments/examples/own_module.py:gated
 """
 
 PLAN = f"""\

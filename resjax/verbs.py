@@ -23,7 +23,7 @@ OPTIONS_OF = {
 
 def train(args: argparse.Namespace) -> None:
     group = _group(args)
-    from resjax import budget, config, mesh, processes, train
+    from resjax import budget, config, mesh, processes, training
     from resjax.progress import Display
 
     with processes.joined(group):
@@ -31,7 +31,7 @@ def train(args: argparse.Namespace) -> None:
             loaded = budget.shorten(config.load(args.config, args.overrides), args.budget)
             layout = mesh.parse(args.mesh)
         display = Display(quiet=args.quiet or not processes.is_first())
-        result = train.train(loaded, args.workdir, display, layout=layout)
+        result = training.train(loaded, args.workdir, display, layout=layout)
         if processes.is_first():
             _print_metrics(result["metrics"])
             print(
@@ -67,14 +67,14 @@ def evaluate(args: argparse.Namespace) -> None:
     if args.overrides and not args.config:
         raise UserError("overrides need --config FILE; without it the run's own config is used as it is")
     group = _group(args)
-    from resjax import config, evaluate, mesh, processes
+    from resjax import config, evaluation, mesh, processes
 
     which = {"split": args.split, "checkpoint": args.checkpoint}
     with processes.joined(group):
         with processes.agreeing():
             loaded = config.load(args.config, args.overrides) if args.config else None
             layout = mesh.parse(args.mesh)
-        report = evaluate.evaluate(args.workdir, config=loaded, layout=layout, **which)
+        report = evaluation.evaluate(args.workdir, config=loaded, layout=layout, **which)
         if processes.is_first():
             print(f"step {report.pop('step')}, {report.pop('examples')} examples of {report.pop('split')}:")
             _print_metrics(report)
@@ -204,20 +204,18 @@ def prepare(args: argparse.Namespace) -> None:
 
 
 def probe(args: argparse.Namespace) -> None:
-    from resjax import probe
+    from resjax import probing
     from resjax.probes import findings
     from resjax.progress import Display
 
     own = [flag for flag in args.overrides if flag.startswith("--probe.")]
     overrides = [flag for flag in args.overrides if flag not in own]
-    given = probe.settings(args.name, own)
+    given = probing.settings(args.name, own)
     single = [str(spec) for spec in (args.config, args.workdir) if spec]
     if not (single or args.compare):
         raise UserError("resjax probe needs --config FILE, --workdir DIR or --compare with several of them")
-    if args.seeds < 1:
-        raise UserError(f"--seeds is {args.seeds}; it must be at least 1")
-    nets = probe.subjects([*single, *args.compare], overrides, args.checkpoint, args.seeds)
+    nets = probing.subjects([*single, *args.compare], overrides, args.checkpoint, args.seeds)
     out = args.out or (args.workdir or Path()) / "probes"
-    report = probe.probe(args.name, nets, given, out, Display(quiet=args.quiet))
+    report = probing.probe(args.name, nets, given, out, Display(quiet=args.quiet))
     print(findings.table(report))
     print(f"{out / args.name}.json, .csv, .png, .pdf")

@@ -26,18 +26,17 @@ import pytest
 from ml_collections import ConfigDict
 from recipe import decoder, killed_and_resumed, phase, with_phases
 
-from resjax import backend
+from resjax import backend, training
 from resjax import config as configs
 from resjax import job as jobs
 from resjax import mesh as meshes
-from resjax import train as training
 from resjax.__main__ import main as command
 from resjax.checkpoint import Checkpoints
 from resjax.config import Config
-from resjax.evaluate import evaluate
+from resjax.evaluation import evaluate
 from resjax.mesh import Layout
 from resjax.programs import TrainProgram
-from resjax.train import train
+from resjax.training import train
 
 BATCH, SPLIT = 64, Layout(4, 2)
 LAYOUTS = {"one": Layout(1), "eight": None, "split": SPLIT}

@@ -22,7 +22,7 @@ from resjax import mesh as meshes
 from resjax.data.split import Split
 from resjax.device import Streamed
 from resjax.mesh import Layout
-from resjax.train import train
+from resjax.training import train
 
 LAYOUT = Layout(2, 2)
 

@@ -9,7 +9,7 @@ from resjax import config as configs
 from resjax.checkpoint import Checkpoints
 from resjax.config import Config
 from resjax.mesh import Layout
-from resjax.train import train
+from resjax.training import train
 
 SHORT = {"name": "constant", "unit": "steps", "length": 6, "learning_rate": 0.1}
 CONVOLUTIONAL: dict[str, Any] = dict(name="cifar_resnet", depth=8, width=8)

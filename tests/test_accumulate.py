@@ -19,7 +19,7 @@ from resjax.config import Config
 from resjax.job import Job
 from resjax.programs import TrainProgram
 from resjax.step import TrainState, train_step
-from resjax.train import train
+from resjax.training import train
 
 BATCH, PARTS = 48, 3
 ROUNDING = 2e-5  # of an array's largest value

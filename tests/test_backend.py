@@ -13,7 +13,7 @@ from resjax import config as configs
 from resjax import job as jobs
 from resjax.config import Config
 from resjax.programs import EvalProgram, TrainProgram
-from resjax.train import train
+from resjax.training import train
 
 
 @pytest.fixture(autouse=True)

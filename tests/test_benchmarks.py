@@ -18,7 +18,7 @@ from experiments.benchmarks.harness import Live, Side, environment
 from experiments.benchmarks.rounds import Round
 from experiments.benchmarks.sides import resjax_side
 from resjax import config as configs
-from resjax import train
+from resjax import training
 from resjax.config import Config
 from resjax.errors import ResjaxError, UserError
 
@@ -191,7 +191,7 @@ def test_resjax_s_side_stops_the_real_loop_where_it_logs(tmp_path: Path, tiny: C
     settings = {"train.eval_every": 1e6, "train.steps_per_dispatch": 1, "schedule.length": 1000}
     config = configs.override(tiny, [f"--config.{key}={value}" for key, value in settings.items()])
     with pytest.raises(SystemExit):
-        train.train(config, tmp_path, resjax_side.PausingDisplay(channel, 3, dict))
+        training.train(config, tmp_path, resjax_side.PausingDisplay(channel, 3, dict))
     told = [call.args[0] for call in channel.tell.call_args_list]
     assert told[0] == "first step"
     assert [list(each) for each in told[1:]] == [["ready"], ["seconds"], ["seconds"]]

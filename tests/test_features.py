@@ -13,7 +13,7 @@ from resjax import config as configs
 from resjax import device
 from resjax import job as jobs
 from resjax.config import Config
-from resjax.train import train
+from resjax.training import train
 
 STEM, BLOCK, CLASSIFIER = 64 * 8, 2 * 8 * 8, 8 * 10  # multiply-adds in a net of 8 units on digits
 

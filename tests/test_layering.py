@@ -49,6 +49,7 @@ LAYERS = (
     ),
     ("models.__init__", "models.forms", "models.heads"),
     ("losses", "optim", "weights", "anatomy"),
+    ("families",),
     ("loop", "metrics", "device", "mesh"),
     ("step", "transfer", "cost", "digests"),
     ("programs",),
@@ -60,7 +61,7 @@ LAYERS = (
     ("trained", "vote"),
     ("job",),
     ("lockstep", "beginnings"),
-    ("feed", "evaluate", "result"),
+    ("feed", "evaluation", "result"),
     ("markup", "stats", "legend"),
     ("probes.__init__", "probes.findings"),
     ("probes.plot", "probes.subject"),
@@ -68,11 +69,11 @@ LAYERS = (
     ("probes.lanczos", "probes.noise", "probes.statistics", "probes.history"),
     ("probes.gradients", "probes.jacobian", "probes.responses", "probes.shattered", "probes.through_time"),
     ("watching",),
-    ("train",),
+    ("training",),
     ("probes.surgery", "probes.directions", "probes.kept"),
     ("probes.effective_depth", "probes.lesion", "probes.landscape"),
     ("probes.registry",),
-    ("probe",),
+    ("probing",),
     ("budget",),
     ("published",),
     ("rows",),
@@ -98,6 +99,7 @@ LAYERS = (
     ("interop.matching", "interop.card", "interop.program", "interop.predicting"),
     ("interop.taking",),
     ("interop.exporting",),
+    ("api",),
     ("verbs",),
     ("options",),
     ("__main__",),
@@ -161,7 +163,7 @@ def test_a_module_imports_nothing_of_a_higher_layer(name: str) -> None:
 def test_no_modules_import_each_other_as_they_load() -> None:
     graph = {name: own(path, in_functions=False) - {name} for name, path in MODULES.items()}
     order = list(graphlib.TopologicalSorter(graph).static_order())
-    assert order.index("errors") < order.index("step") < order.index("train")
+    assert order.index("errors") < order.index("step") < order.index("training")
 
 
 @pytest.mark.parametrize("name", [name for name in MODULES if name.startswith("models.")])

@@ -8,7 +8,7 @@ from recipe import CONVOLUTIONAL, decoder, head, phase, with_phases
 from resjax import config as configs
 from resjax import job as jobs
 from resjax.config import Config
-from resjax.train import train
+from resjax.training import train
 
 
 @pytest.mark.slow

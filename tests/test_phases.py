@@ -16,7 +16,7 @@ from resjax import job as jobs
 from resjax.checkpoint import Checkpoints
 from resjax.config import Config
 from resjax.digests import digest
-from resjax.train import train
+from resjax.training import train
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from resjax.config import Config
 from resjax.data import sources
 from resjax.loop import Loop
 from resjax.phases import Stage
-from resjax.train import train
+from resjax.training import train
 from resjax.transfer import transfer
 
 FOLDER = Path(__file__).parent.parent / "configs"

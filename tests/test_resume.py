@@ -12,7 +12,7 @@ import pytest
 from resjax import config as configs
 from resjax.attempt import attempt
 from resjax.config import Config
-from resjax.train import train
+from resjax.training import train
 from resjax.verify import draw
 
 CONFIG = """

@@ -20,7 +20,7 @@ from resjax.checkpoint import Checkpoints
 from resjax.config import Config
 from resjax.digests import digest
 from resjax.errors import UserError
-from resjax.evaluate import evaluate
+from resjax.evaluation import evaluate
 from resjax.loop import SCAN_FROM, Loop
 from resjax.losses import Objective, Term
 from resjax.models.blocks import Layers
@@ -30,7 +30,7 @@ from resjax.models.resnet import ResNet
 from resjax.models.trunk import Trunk
 from resjax.optim import make_optimizer
 from resjax.step import Task, init_state, train_step
-from resjax.train import train
+from resjax.training import train
 
 UNROLLED, SCANNED = 1000, 2  # scan_from
 CHAIN = ("b2", "b3", "b4", "b5", "b6")

@@ -11,13 +11,12 @@ from recipe import with_phases
 
 from resjax import config as configs
 from resjax import job as jobs
-from resjax import programs
-from resjax import train as training
+from resjax import programs, training
 from resjax.config import Config
 from resjax.data.sources import Dataset
 from resjax.data.split import Split
 from resjax.programs import TrainProgram
-from resjax.train import train
+from resjax.training import train
 
 ROOT = Path(__file__).parent.parent
 

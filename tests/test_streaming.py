@@ -22,8 +22,8 @@ from resjax.data import sources
 from resjax.data.sources import Dataset
 from resjax.data.split import Rows, Split
 from resjax.errors import UserError
-from resjax.evaluate import evaluate
-from resjax.train import train
+from resjax.evaluation import evaluate
+from resjax.training import train
 
 ROOT = Path(__file__).parent.parent
 SAME = ("state_sha256", "curve", "metrics", "training_multiply_adds")

@@ -17,7 +17,7 @@ from resjax.digests import digest
 from resjax.errors import UserError
 from resjax.losses import Objective, Term
 from resjax.models.heads import discard
-from resjax.train import train
+from resjax.training import train
 
 
 def headed(config: Config, *heads: dict[str, Any], **changes: Any) -> Config:

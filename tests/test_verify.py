@@ -15,7 +15,7 @@ from resjax import verify
 from resjax.__main__ import main
 from resjax.attempt import Kill
 from resjax.config import Config
-from resjax.train import train
+from resjax.training import train
 
 Capture = pytest.CaptureFixture[str]
 LONGER = """

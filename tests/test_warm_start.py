@@ -14,8 +14,8 @@ from resjax import job as jobs
 from resjax.checkpoint import Checkpoints
 from resjax.config import Config
 from resjax.errors import UserError
-from resjax.evaluate import evaluate
-from resjax.train import train
+from resjax.evaluation import evaluate
+from resjax.training import train
 from resjax.transfer import transfer, whole_modules
 
 

@@ -54,20 +54,22 @@ class Exported:
         return "\n".join(f"{self.out / name}: {text}" for name, text in lines.items())
 
 
-def export(workdir: Path, out: Path, checkpoint: str = "last") -> Exported:
+def export(workdir: Path | str, out: Path | str, checkpoint: str = "last") -> Exported:
     """Exports a run's net at a checkpoint, as evaluation has it, into the new folder `out`.
+
+        print(resjax.export("runs/digits", "exported/digits"))
+
+    Args:
+      checkpoint: `last`, `best` or a step.
 
     Raises:
       UserError: there is no such run or checkpoint, its net has not been put together yet, or something is
         at `out`; nothing is written then.
     """
+    workdir, out = Path(workdir), Path(out)
     folder.check(out)
     run = subject.of_run("", workdir, checkpoint)
-    if run.stage is not run.job.last or run.net.until != MAIN:
-        raise UserError(
-            f"checkpoint {run.step} in {workdir} is of the phase '{run.stage.name}', whose net is not yet"
-            f" that of the run; choose one behind step {run.job.last.start}"
-        )
+    run.check_complete()
     arrays = {path: np.asarray(leaf, np.float32) for path, leaf in flat(run.averaged).items()}
     naming, reason = _naming(run)
     compiled = program.make(

@@ -30,13 +30,19 @@ class Prediction:
 class Predictor:
     """An export that has been read.
 
+        list(resjax.Predictor("exported/digits").predict([Path("seven.png")], top=3))
+
+    Args:
+      export: its folder.
+
     Raises:
       UserError: the folder holds none, it is damaged, or it labels pixels.
     """
 
-    def __init__(self, export: Path):
+    def __init__(self, export: Path | str):
         from jax import export as jax_export
 
+        export = Path(export)
         facts = _facts(export)
         self.image, self.names = tuple(facts["image"]), facts["classes"]
         if len(facts["logits"]) > 1:

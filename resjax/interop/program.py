@@ -32,16 +32,28 @@ def make(
       mirrored: logits are means over an image and its mirror image.
     """
 
-    def logits(images: UInt8[Array, "b h w c"]) -> Float[Array, "b ..."]:
-        found = _logits(trunk, variables, pipeline.evaluate(images))
-        if mirrored:
-            found = (found + _logits(trunk, variables, pipeline.evaluate(images, mirrored=True))) / 2
-        return found
+    def run(images: UInt8[Array, "b h w c"]) -> Float[Array, "b ..."]:
+        return logits(variables, images, pipeline, trunk=trunk, mirrored=mirrored)
 
     images = jax.ShapeDtypeStruct((*export.symbolic_shape("b"), *image), jnp.uint8)
     with backend.compiling_for(STOCK):
-        found = export.export(jax.jit(logits), platforms=PLATFORMS)(images)
+        found = export.export(jax.jit(run), platforms=PLATFORMS)(images)
     return bytes(found.serialize())
+
+
+def logits(
+    variables: Variables,
+    images: UInt8[Array, "b h w c"],
+    pipeline: Pipeline,
+    *,
+    trunk: Trunk,
+    mirrored: bool,
+) -> Float[Array, "b ..."]:
+    """-> float32 logits of stored images; `variables` and `mirrored` as in `make`."""
+    found = _logits(trunk, variables, pipeline.evaluate(images))
+    if mirrored:
+        found = (found + _logits(trunk, variables, pipeline.evaluate(images, mirrored=True))) / 2
+    return found
 
 
 def _logits(trunk: Trunk, variables: Variables, inputs: Array) -> Array:

@@ -71,7 +71,7 @@ class Trunk(nn.Module):
 
         Raises:
           ValueError: there is no such endpoint, `until` does not come behind `after`, or a part between them
-            reads one before them.
+            reads one before them; or the last part is not `main`.
         """
         parts = self.parts(self.layers.bind(train))
         names, skips = [name for name, _ in parts], self.long_skips()
@@ -117,6 +117,8 @@ class Trunk(nn.Module):
 
 
 def _span(names: list[str], after: str, until: str) -> tuple[int, int]:
+    if names[-1:] != [MAIN]:
+        raise ValueError(f"the parts are {names}; the last one must be '{MAIN}', whose output are the logits")
     for key, name in (("after", after), ("until", until)):
         if name not in names and (name or key == "until"):
             raise ValueError(f"{key} is '{name}', which this model does not have{did_you_mean(name, names)}")

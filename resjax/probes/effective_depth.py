@@ -18,7 +18,7 @@ from resjax.models.trunk import MAIN, Trunk
 from resjax.probes import kept, plot
 from resjax.probes.bench import Bench, Point, Quantity, Report, Subject
 from resjax.probes.subject import load
-from resjax.train import train
+from resjax.training import train
 
 PLACE = "block, from the image"
 QUANTITIES = (

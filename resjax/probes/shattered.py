@@ -12,9 +12,9 @@ from jaxtyping import Array, Float
 
 from resjax import checks
 from resjax.anatomy import Shapes, dissect
-from resjax.assemble import build_trunk
 from resjax.device import Variables
 from resjax.errors import UserError
+from resjax.families import build_trunk
 from resjax.models.heads import Net
 from resjax.models.trunk import MAIN, Trunk
 from resjax.phases import init_trunk

@@ -13,15 +13,17 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from resjax import config as configs
-from resjax import evaluate
+from resjax import evaluation
 from resjax.anatomy import Anatomy, dissect
 from resjax.checkpoint import Checkpoints
 from resjax.config import Config
 from resjax.data import sources
 from resjax.data.sources import Dataset
 from resjax.device import Images, Targets, Variables
+from resjax.errors import UserError
 from resjax.job import Job, build
 from resjax.models.heads import Net
+from resjax.models.trunk import MAIN
 from resjax.phases import Stage
 from resjax.record import read_config
 from resjax.step import Task, TrainState
@@ -72,6 +74,14 @@ class Subject:
     def parts(self) -> list[str]:
         """-> the parts of the trunk that the net runs, from the image on."""
         return self.anatomy.span(self.net.after, self.net.until)[1]
+
+    def check_complete(self) -> None:
+        """Raises UserError in a phase of pretraining, whose net is not yet that of the run."""
+        if self.stage is not self.job.last or self.net.until != MAIN:
+            raise UserError(
+                f"checkpoint {self.step} in {self.workdir} is of the phase '{self.stage.name}', whose net is"
+                f" not yet that of the run; choose one behind step {self.job.last.start}"
+            )
 
     def examples(self, count: int, split: str = "train") -> Images:
         """-> as many of a split, the same ones at every call; all of it where it has no more."""
@@ -134,7 +144,7 @@ def of_run(label: str, workdir: Path, checkpoint: str = "last") -> Subject:
     """
     job = build(read_config(workdir), load)
     with Checkpoints(workdir, read_only=True) as checkpoints:
-        state, step = evaluate.restore(checkpoints, checkpoint, job)
+        state, step = evaluation.restore(checkpoints, checkpoint, job)
     return _subject(label, job, job.stage_at(step), state, step, workdir)
 
 

@@ -27,7 +27,7 @@ from resjax.interop.taking import take
 from resjax.models import MODELS
 from resjax.models.blocks import Layers
 from resjax.probes import subject
-from resjax.train import train
+from resjax.training import train
 
 ALONE = """
 import pathlib, sys
@@ -223,7 +223,7 @@ def test_a_run_that_is_still_in_pretraining_has_no_net_to_export(
             super().save(*args)
             raise KeyboardInterrupt
 
-    monkeypatch.setattr("resjax.train.Checkpoints", Dies)
+    monkeypatch.setattr("resjax.training.Checkpoints", Dies)
     pretrained = with_phases(tiny, phase("first", head("block1"), until="block1"))
     with pytest.raises(KeyboardInterrupt):
         train(pretrained, tmp_path / "run")

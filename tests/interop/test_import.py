@@ -14,7 +14,7 @@ from resjax.__main__ import main
 from resjax.interop import names
 from resjax.interop.taking import arrays_like, take
 from resjax.job import preview
-from resjax.train import train
+from resjax.training import train
 
 Capture = pytest.CaptureFixture[str]
 KIND = "pytorch_resnet_cifar10, A"

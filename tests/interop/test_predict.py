@@ -15,7 +15,7 @@ from resjax.__main__ import main
 from resjax.data import sources, tfds_source
 from resjax.interop import predicting
 from resjax.interop.exporting import export
-from resjax.train import train
+from resjax.training import train
 
 Capture = pytest.CaptureFixture[str]
 MODEL = dict(name="residual_mlp", depth=4, width=8)

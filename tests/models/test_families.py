@@ -22,7 +22,7 @@ from resjax.models.forms import FORMS
 from resjax.models.heads import Head, Net, attach
 from resjax.models.trunk import Trunk
 from resjax.models.units import Unit
-from resjax.train import train
+from resjax.training import train
 
 IMAGES = jnp.asarray(np.random.default_rng(7).normal(size=(4, 8, 8, 3)), jnp.float32)
 NONE: dict[str, Any] = dict(norm="none")

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from resjax.anatomy import Anatomy, summarize
-from resjax.assemble import build_trunk
+from resjax.families import build_trunk
 from resjax.models.blocks import Layers
 from resjax.models.googlenet import WIDTHS, local_response
 from resjax.models.heads import Net

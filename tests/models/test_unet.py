@@ -16,7 +16,7 @@ from resjax.losses import Term, cross_entropy
 from resjax.models import MODELS
 from resjax.models.blocks import Layers
 from resjax.models.pixels import enlarge
-from resjax.train import train
+from resjax.training import train
 
 KEY = jax.random.key(5, impl="rbg")
 

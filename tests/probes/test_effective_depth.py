@@ -22,7 +22,7 @@ from resjax.probes import effective_depth, subject
 from resjax.probes.bench import Bench, Point, Report, Subject
 from resjax.probes.effective_depth import cka, gram, measure, readout, u_centred
 from resjax.probes.findings import Finding
-from resjax.train import train
+from resjax.training import train
 
 SETTINGS: dict[str, Any] = {"epochs": 15, "learning_rate": 0.1, "examples": 60}
 NAMES = ["stem", "block1", "block2", "block3", "main"]

@@ -15,7 +15,7 @@ from resjax.errors import Interrupted, UserError
 from resjax.probes import gradients, history, subject
 from resjax.probes.bench import Bench
 from resjax.probes.findings import Point
-from resjax.train import train
+from resjax.training import train
 
 BENCH = Bench(Path())
 
@@ -115,7 +115,7 @@ def test_a_resumed_run_logs_the_same_gradients(
             raise Interrupted("stopped by a test")
 
     with monkeypatch.context() as patch:
-        patch.setattr("resjax.train._Run._interrupt_if_asked", stopped)
+        patch.setattr("resjax.training._Run._interrupt_if_asked", stopped)
         with pytest.raises(Interrupted):
             train(config, tmp_path / "stopped")
     train(config, tmp_path / "stopped")
@@ -124,12 +124,12 @@ def test_a_resumed_run_logs_the_same_gradients(
 
 
 def test_the_history_is_drawn(tiny: Config, tmp_path: Path) -> None:
-    from resjax import probe
+    from resjax import probing
     from resjax.progress import Display
 
     train(watched(tiny), tmp_path / "run")
-    nets = probe.subjects([str(tmp_path / "run")], [], "last", 1)
-    probe.probe("gradients", nets, {"examples": 20}, tmp_path / "out", Display(quiet=True))
+    nets = probing.subjects([str(tmp_path / "run")], [], "last", 1)
+    probing.probe("gradients", nets, {"examples": 20}, tmp_path / "out", Display(quiet=True))
     assert (tmp_path / "out/gradients-history.png").stat().st_size > 10_000
 
 
@@ -152,7 +152,7 @@ def test_a_bad_entry_is_told_before_anything_is_written(
 
 
 def test_examples_that_do_not_fill_the_groups_of_batch_norm_are_refused(tiny: Config, tmp_path: Path) -> None:
-    from resjax import probe
+    from resjax import probing
     from resjax.progress import Display
 
     config, said = (
@@ -164,4 +164,4 @@ def test_examples_that_do_not_fill_the_groups_of_batch_norm_are_refused(tiny: Co
         train(watched, tmp_path / "run")
     nets = subject.at_start("net", config, 1)
     with pytest.raises(UserError, match=rf"--probe\.{said} norm_examples, 50"):
-        probe.measure("gradients", nets, {"examples": 30}, tmp_path, Display(quiet=True))
+        probing.measure("gradients", nets, {"examples": 30}, tmp_path, Display(quiet=True))

@@ -12,7 +12,7 @@ def main() -> None:
     import numpy as np
 
     from resjax import job as jobs
-    from resjax.evaluate import measure
+    from resjax.evaluation import measure
     from resjax.programs import EvalProgram
 
     job = jobs.build(recipe(args))

@@ -73,14 +73,14 @@ def multiply_adds(loaded: Any) -> int:
 def main() -> None:
     args, channel = arguments(__doc__, "--saves"), Channel()
     backend.configure()  # before JAX is imported, as in the command line
-    from resjax import train
+    from resjax import training
 
     loaded = recipe(args)
     with tempfile.TemporaryDirectory() as workdir:
         display = PausingDisplay(
             channel, args.steps, lambda: facts() | {"multiply_adds": multiply_adds(loaded)}
         )
-        train.train(loaded, Path(workdir), display)
+        training.train(loaded, Path(workdir), display)
 
 
 def recipe(args: argparse.Namespace) -> Any:

@@ -14,8 +14,8 @@ from resjax import programs, step
 from resjax.config import Config
 from resjax.digests import digest
 from resjax.errors import Diverged
-from resjax.evaluate import evaluate
-from resjax.train import train
+from resjax.evaluation import evaluate
+from resjax.training import train
 
 
 def with_(config: Config, **changes: Any) -> Config:

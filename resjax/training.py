@@ -19,7 +19,7 @@ from resjax.data import sources
 from resjax.data.sources import Dataset
 from resjax.device import DeviceData, FeatureCache, Streamed
 from resjax.errors import Interrupted
-from resjax.evaluate import Evaluator
+from resjax.evaluation import Evaluator
 from resjax.feed import chunks, feed
 from resjax.job import Job, build
 from resjax.mesh import Layout
@@ -38,16 +38,20 @@ IN_FLIGHT = 2  # dispatched chunks that may be unfinished: enough to keep the de
 
 def train(
     config: Config,
-    workdir: Path,
+    workdir: Path | str,
     display: Display | None = None,
     load: Callable[..., Dataset] = sources.load,
     layout: Layout | None = None,
 ) -> dict[str, Any]:
     """Trains what `config` describes in the folder `workdir`, going on where a former run stopped.
 
+        result = resjax.train(resjax.load_config("configs/digits.py:8"), "runs/digits")
+
     Where there are several processes, all call this, and `workdir` is one that they share.
 
     Args:
+      config: a complete one, as `load_config` gives it.
+      display: what shows the progress; None: nothing does.
       load: reads the section `data`; a table passes one that remembers.
       layout: of the devices; None: all share out the batch. A run may go on with another one.
 
@@ -59,6 +63,7 @@ def train(
       Interrupted: SIGTERM, Ctrl-C or a host's maintenance; the state is saved.
       Diverged: the loss became NaN or infinite.
     """
+    workdir = Path(workdir)
     with processes.agreeing():
         job = build(config, load, meshes.make(layout, config.train.batch_size, config.train.accumulate))
     lockstep.check(job)

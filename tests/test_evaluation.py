@@ -14,9 +14,9 @@ from recipe import greedy
 from resjax import config as configs
 from resjax import job as jobs
 from resjax.config import Config
-from resjax.evaluate import evaluate, measure
+from resjax.evaluation import evaluate, measure
 from resjax.programs import EvalProgram
-from resjax.train import train
+from resjax.training import train
 
 MIRRORED = "--config.train.eval_mirrored=True"
 HEAD = dict(name="early", endpoint="block1")

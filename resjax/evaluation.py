@@ -70,7 +70,7 @@ def measure(
 
 
 def evaluate(
-    workdir: Path,
+    workdir: Path | str,
     *,
     config: Config | None = None,
     split: str = "test",
@@ -79,15 +79,22 @@ def evaluate(
 ) -> dict[str, Any]:
     """Evaluates a run's checkpoint and writes `eval-SPLIT-STEP.json` into its folder.
 
+        resjax.evaluate("runs/digits", split="train")["accuracy"]
+
     Args:
       config: to evaluate with; None: the run's own.
+      split: `test`, `train`, or `validation`, the slice that `config.data.holdout` holds out.
       checkpoint: `last`, `best` or a step.
       layout: of the devices; None: all share out the examples. It need not be that of the training.
+
+    Returns:
+      `step`, `split`, `examples`, and means over them: `accuracy`, `loss`, ..., and `HEAD/accuracy` of heads.
 
     Raises:
       UserError: no run, no such checkpoint, an empty split, another model's checkpoint, or a layout of more
         devices than there are.
     """
+    workdir = Path(workdir)
     with processes.agreeing():
         mesh = meshes.make(layout)
         job = build(read_config(workdir) if config is None else config, mesh=mesh)

@@ -54,8 +54,10 @@ def subjects(
     """-> the nets that are meant by `[LABEL=]FILE[:ARG] [overrides]` or `[LABEL=]RUN`.
 
     Raises:
-      UserError: there is no such config or run.
+      UserError: there is no such config or run, or no seed.
     """
+    if seeds < 1:
+        raise UserError(f"--seeds is {seeds}; it must be at least 1")
     for text in given:
         label, spec, own = _target(text)
         if Path(spec.partition(":")[0]).suffix == ".py":

@@ -15,7 +15,7 @@ from resjax.probes import findings
 from resjax.probes.findings import Finding, Point, Quantity, Report
 from resjax.probes.registry import PROBES
 from resjax.schema import Section
-from resjax.train import train
+from resjax.training import train
 from resjax.watching import CHEAP
 
 CONFIG = """
