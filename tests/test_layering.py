@@ -15,6 +15,7 @@ LAYERS = (
     (
         *("__init__", "errors", "backend", "checks", "stacking", "usage", "exchange", "accumulate"),
         "storage",
+        *("trackers.__init__", "trackers.wandb_tracker", "trackers.mlflow_tracker"),
     ),
     ("pyfile", "topology", "sockets", "environment"),
     ("wire",),
@@ -57,7 +58,7 @@ LAYERS = (
     ("config",),
     ("assemble",),
     ("checkpoint", "events", "record", "progress", "stop"),
-    ("trained", "vote"),
+    ("trained", "vote", "tracking"),
     ("job",),
     ("lockstep", "beginnings"),
     ("feed", "evaluate", "result"),
@@ -228,5 +229,5 @@ def test_help_loads_no_jax(verb: str) -> None:
     assert done.stdout.startswith(f"usage: resjax {verb}")
     assert {"argparse", "absl"} <= loaded
     assert loaded.isdisjoint(
-        {"jax", "jaxlib", "flax", "optax", "orbax", "numpy", "scipy", "matplotlib", "ray"}
+        {"jax", "jaxlib", "flax", "optax", "orbax", "numpy", "scipy", "matplotlib", "ray", "wandb", "mlflow"}
     )
