@@ -1,4 +1,4 @@
-"""A run of 12 steps that is followed by a tracker, whole or stopped and resumed, for the tests of trackers."""
+"""A run that is followed by a tracker, and may be stopped, for the tests of trackers."""
 
 import json
 import math

@@ -10,6 +10,7 @@ from small_table import write as write_table
 
 from resjax import tracking
 from resjax.config import Config
+from resjax.errors import UserError
 from resjax.progress import Display
 from resjax.table import Work, choose, load
 from resjax.train import train
@@ -79,7 +80,7 @@ def test_a_tracker_that_began_once_is_known_to_its_run_and_its_table(tmp_path: P
 
 def test_a_damaged_file_of_ids_is_told(tiny: Config, tmp_path: Path) -> None:
     (tmp_path / tracking.FILE).write_text('{"wandb": {"run": "x"}}')
-    with pytest.raises(tracking.UserError, match=r"tracking.json is damaged .* remove it"):
+    with pytest.raises(UserError, match=r"tracking.json is damaged .* remove it"):
         train(tiny, tmp_path, Display(quiet=True))
 
 
