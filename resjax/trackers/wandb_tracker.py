@@ -6,6 +6,7 @@ reported last may be missing there.
 """
 
 import os
+import secrets
 from collections.abc import Mapping
 
 import wandb  # pyright: ignore[reportMissingImports]
@@ -29,7 +30,7 @@ class Tracker:
         self._run = wandb.init(
             project=os.environ.get("WANDB_PROJECT", PROJECT),
             dir=os.environ.get("WANDB_DIR", str(about.workdir)),
-            id=known,
+            id=known or secrets.token_hex(8),  # else WANDB_RUN_ID would make one run of all cells of a table
             resume="allow" if known else None,
             name=about.name,
             group=about.group or None,
