@@ -1,31 +1,45 @@
 """TensorBoard event files, written line by line: without TensorFlow, and without a thread of their own."""
 
 import contextlib
-import math
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
+
+
+class Sink(Protocol):
+    """Where reports go beside the log: finite numbers by name, those of pretraining behind the phase's."""
+
+    def begin(self, kept: Sequence[tuple[int, Mapping[str, float]]]) -> None:
+        """Is called once, with (step, values) of what the log holds of former processes."""
+        ...
+
+    def write(self, step: int, values: Mapping[str, float]) -> None: ...
+
+    def close(self) -> None: ...
 
 
 class Events:
-    """Scalars by step; what a former process wrote of steps from `first_step` on is hidden.
+    """Scalars by step; what a former process wrote of steps behind those that are kept is hidden.
 
     Nothing is opened before there is something to write, for tensorboardX loads PyTorch where it is
     installed, which takes over a second: longer than the first step should wait.
     """
 
-    def __init__(self, folder: Path, first_step: int):
-        self._folder, self._first_step = folder, first_step
+    def __init__(self, folder: Path):
+        self._folder, self._first_step = folder, 0
         self._messages: Any = None  # generated code, whose names a type checker cannot see
         self._writer: Any = None
 
-    def write(self, step: int, values: dict[str, float]) -> None:
+    def begin(self, kept: Sequence[tuple[int, Mapping[str, float]]]) -> None:
+        self._first_step = kept[-1][0] + 1 if kept else 0
+
+    def write(self, step: int, values: Mapping[str, float]) -> None:
         if self._writer is None:
             self._open()
         event = self._messages.Event(wall_time=time.time(), step=step)
         for name, value in values.items():
-            if math.isfinite(value):
-                event.summary.value.add(tag=name, simple_value=value)
+            event.summary.value.add(tag=name, simple_value=value)
         self._write(event)
 
     def close(self) -> None:

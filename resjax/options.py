@@ -9,6 +9,7 @@ from resjax import __version__, usage, verbs
 from resjax.errors import UserError
 
 BUDGET_HELP = "shorten the schedule to this share, such as 0.1 (default: 1)"
+TRACK_HELP = "send all reports there too: wandb or mlflow; once for each"
 MESH_HELP = "devices that share the work: data=8, or data=4,fsdp=2 (default: all, along data)"
 
 
@@ -47,6 +48,7 @@ def parser() -> Parser:
     verb.add_argument("--workdir", required=True, type=_folder, metavar="DIR", help="the run's folder")
     verb.add_argument("--budget", type=float, default=1.0, metavar="SHARE", help=BUDGET_HELP)
     verb.add_argument("--mesh", metavar="AXIS=N", help=MESH_HELP)
+    verb.add_argument("--track", action="append", default=[], metavar="NAME", help=TRACK_HELP)
     verb.add_argument("--quiet", action="store_true", help="no progress, just the result")
     _add_processes(verb)
 
@@ -89,6 +91,7 @@ def parser() -> Parser:
     verb.add_argument("--seed", type=int, metavar="N", help="run this seed only")
     verb.add_argument("--budget", type=float, default=1.0, metavar="SHARE", help=BUDGET_HELP)
     verb.add_argument("--mesh", metavar="AXIS=N", help=MESH_HELP)
+    verb.add_argument("--track", action="append", default=[], metavar="NAME", help=TRACK_HELP)
     verb.add_argument("--seconds", type=_seconds, metavar="N", help="save and stop behind this time")
     verb.add_argument(
         "--results", type=Path, metavar="DIR", help="records and rendered files (default: the table's)"

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import math
 import os
 import platform
 import secrets
@@ -18,7 +19,7 @@ from resjax import backend, processes
 from resjax import config as configs
 from resjax.config import Config
 from resjax.errors import FolderBusy, UserError
-from resjax.events import Events
+from resjax.events import Events, Sink
 
 PROBE = "probe/"  # begins the log's keys of what probes measure: probe/gradients/activations/main/block1
 SEEN_WITHIN = 20.0  # seconds, until a file that process 0 has written is seen by all
@@ -134,7 +135,8 @@ def read_config(workdir: Path) -> Config:
 
 
 class MetricsLog:
-    """metrics.jsonl, one line a report, and the same numbers as TensorBoard events; process 0 writes them.
+    """metrics.jsonl, one line a report, and the same numbers as TensorBoard events, and in any other sinks;
+    process 0 writes them.
 
     `keep` lines stay, those of the checkpoint that the run resumes from; what a killed run wrote behind
     them is dropped, for the resumed run writes it again.
@@ -143,7 +145,7 @@ class MetricsLog:
       UserError: lines that should stay are missing or damaged, or the disk is full.
     """
 
-    def __init__(self, workdir: Path, keep: int):
+    def __init__(self, workdir: Path, keep: int, *sinks: Sink):
         self._path = workdir / "metrics.jsonl"
         lines = self._path.read_text().splitlines(keepends=True) if self._path.exists() else []
         try:
@@ -160,14 +162,17 @@ class MetricsLog:
         if processes.is_first():
             write_atomically(self._path, "".join(lines[:keep]))
             self._file = self._path.open("a")
-            self._events = Events(workdir / "tensorboard", self.rows[-1]["step"] + 1 if self.rows else 0)
+            self._sinks = (Events(workdir / "tensorboard"), *sinks)
+            for sink in self._sinks:
+                sink.begin([_scalars(row) for row in self.rows])
 
     def __enter__(self) -> "MetricsLog":
         return self
 
     def __exit__(self, *_: Any) -> None:
         if processes.is_first():
-            self._events.close()
+            for sink in self._sinks:
+                sink.close()
             with contextlib.suppress(OSError):  # a full disk has been told by `write`
                 self._file.close()
 
@@ -180,9 +185,8 @@ class MetricsLog:
         try:
             self._file.write(json.dumps(row) + "\n")
             self._file.flush()
-            self._events.write(
-                step, {f"{phase}/{name}" if phase else name: value for name, value in values.items()}
-            )
+            for sink in self._sinks:
+                sink.write(*_scalars(row))
         except OSError as error:
             raise UserError(
                 f"{self._path} cannot be written ({error.strerror}); make room, then start again: the run"
@@ -191,6 +195,13 @@ class MetricsLog:
 
     def has(self, step: int, name: str) -> bool:
         return any(row["step"] == step and name in row for row in reversed(self.rows))
+
+
+def _scalars(row: dict[str, Any]) -> tuple[int, dict[str, float]]:
+    """-> the step, and the finite numbers of a report; the phase begins their names."""
+    phase = f"{row['phase']}/" if "phase" in row else ""
+    numbers = ((name, value) for name, value in row.items() if name not in ("step", "phase"))
+    return row["step"], {f"{phase}{name}": value for name, value in numbers if math.isfinite(value)}
 
 
 def provenance() -> dict[str, Any]:

@@ -24,6 +24,7 @@ from resjax.progress import Display
 from resjax.published import Published
 from resjax.record import provenance, write_atomically
 from resjax.rows import Record, Row, Table
+from resjax.tracking import Tracking
 from resjax.training import train
 
 __all__ = ["Published", "Row", "Table", "Work", "cells", "choose", "load", "publish", "run", "split"]
@@ -38,6 +39,7 @@ class Work:
       results: folder of the table's records.
       workdir: folder of the runs of all tables.
       layout: of the devices of each run; None: all share out its batch.
+      trackers: names of those that follow the runs.
     """
 
     table: Table
@@ -46,6 +48,7 @@ class Work:
     results: Path
     workdir: Path
     layout: Layout | None = None
+    trackers: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -71,6 +74,9 @@ class Work:
 
     def folder(self, cell: Cell) -> Path:
         return self.place / cell.row.slug / f"seed{cell.seed}"
+
+    def tracking(self, cell: Cell) -> Tracking:
+        return Tracking(self.trackers, cell.label, self.name, self.place)
 
     def command(self, cell: Cell) -> str:
         """-> what runs this one cell's config alone."""
@@ -158,7 +164,7 @@ def _record(work: Work, cell: Cell, display: Display, load: Callable[..., Datase
     identity: Record = {"table": work.table.name, "row": cell.row.label, "seed": cell.seed}
     identity |= {"budget": work.share, "command": work.command(cell)}
     try:
-        record = identity | train(config, folder, display, load, work.layout)
+        record = identity | train(config, folder, display, load, work.layout, work.tracking(cell))
     except Diverged as error:
         display.say(f"{cell.label}: {error}")
         record = identity | {"config": configs.portable(config), "diverged_at": error.step, **provenance()}

@@ -30,6 +30,7 @@ from resjax.record import MetricsLog, RunFolder, write_atomically
 from resjax.result import diverged, newest, result, score
 from resjax.step import Task
 from resjax.storage import saved
+from resjax.tracking import Trackers, Tracking, follow
 from resjax.vote import CommonStop
 from resjax.watching import Watcher
 
@@ -42,6 +43,7 @@ def train(
     display: Display | None = None,
     load: Callable[..., Dataset] = sources.load,
     layout: Layout | None = None,
+    tracking: Tracking | None = None,
 ) -> dict[str, Any]:
     """Trains what `config` describes in the folder `workdir`, going on where a former run stopped.
 
@@ -54,6 +56,7 @@ def train(
       display: what shows the progress; None: nothing does.
       load: reads the section `data`; a table passes one that remembers.
       layout: of the devices; None: all share out the batch. A run may go on with another one.
+      tracking: the trackers that follow the run; None: none does.
 
     Returns:
       The content of `result.json`.
@@ -72,10 +75,15 @@ def train(
             found = folder.result()
         if processes.tell(found is None):
             processes.saves(lambda: saved(workdir))
-            with Checkpoints(workdir) as checkpoints, display or Display(quiet=True) as shown:
-                found = _Run(job, workdir, checkpoints, stop, shown).all_phases()
-            if processes.is_first():
-                write_atomically(workdir / "result.json", json.dumps(found, indent=2) + "\n")
+            with (
+                display or Display(quiet=True) as shown,
+                follow(tracking, workdir, config, shown) as trackers,
+            ):
+                with Checkpoints(workdir) as checkpoints:
+                    found = _Run(job, workdir, checkpoints, stop, shown).all_phases(trackers)
+                if processes.is_first():
+                    write_atomically(workdir / "result.json", json.dumps(found, indent=2) + "\n")
+                trackers.done(found)
     return found or {}  # process 0 sees its own file, another host perhaps not yet
 
 
@@ -111,11 +119,11 @@ class _Run:
         """How many steps of the whole run are done."""
         return self.stage.start + self.done
 
-    def all_phases(self) -> dict[str, Any]:
+    def all_phases(self, trackers: Trackers) -> dict[str, Any]:
         job = self.job
         self.done = int(self.state.step)
         with (
-            MetricsLog(self.workdir, self.log_lines) as self.log,
+            MetricsLog(self.workdir, self.log_lines, trackers) as self.log,
             self.display.task(str(self.workdir), job.total_steps, self.step) as self.update,
         ):
             for stage in job.stages[job.stages.index(self.stage) :]:

@@ -8,6 +8,12 @@ folder. A signal to one stops all of them at the same step; where one is lost, t
 code 75 too. Start all again, as many as you like.
 """
 
+TRACK = """\
+--track wandb, --track mlflow or both send config, reports and result to Weights & Biases or MLflow too, by
+their own settings: WANDB_PROJECT, WANDB_MODE=offline, MLFLOW_TRACKING_URI, MLFLOW_EXPERIMENT_NAME. A tracker
+that cannot start is refused; one that fails later is left out with a warning, and the run goes on.
+"""
+
 OVERRIDES = """\
 Any key of the config can be overridden, in ml_collections' way, as often as you like:
   --config.model.depth=56  --config.schedule.drops="(80,120)"  --config.heads[0].weight=0.1
@@ -26,9 +32,11 @@ All devices of the machine share out each batch. --mesh data=4 takes four of the
 and splits parameters and optimizer state over pairs. The numbers are the same to rounding, and a run may go
 on with another mesh.
 
+{TRACK}
 {PROCESSES}
 examples:
   resjax train --config configs/digits.py --workdir runs/digits
+  resjax train --config configs/digits.py --workdir runs/digits --track wandb --track mlflow
   resjax train --config configs/cifar10_resnet.py --workdir runs/r20 --mesh data=8
   resjax train --config configs/cifar10_resnet.py --workdir runs/r56 --config.model.depth=56
   srun resjax train --config configs/cifar10_resnet.py --workdir runs/r20 --distributed
@@ -62,7 +70,7 @@ examples:
   resjax eval --workdir runs/r56 --split train --checkpoint best
 """
 
-TABLE = """\
+TABLE = f"""\
 Runs the cells of a table that are missing, then prints the table and writes it as .md, .csv, .tex, .png.
 
 A table is a Python file with get_table(): rows of configs, each run with several seeds, and beside them
@@ -80,6 +88,8 @@ shown apart, never as the full ones. --seconds ends like Ctrl-C: saved, exit cod
 task whose time ends is saved and queued again. --engine ray runs the cells as tasks of a Ray cluster; where
 a worker dies, its cell goes on elsewhere from its last checkpoint. In both, the machines must share the
 folders of records and runs.
+
+{TRACK}A cell is a run of the table's group in W&B, or of the experiment by the table's name in MLflow.
 
 examples:
   resjax table --list

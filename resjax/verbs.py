@@ -23,15 +23,16 @@ OPTIONS_OF = {
 
 def train(args: argparse.Namespace) -> None:
     group = _group(args)
-    from resjax import budget, config, mesh, processes, training
+    from resjax import budget, config, mesh, processes, tracking, training
     from resjax.progress import Display
 
     with processes.joined(group):
         with processes.agreeing():
+            followed = tracking.Tracking(tracking.parse(args.track), args.workdir.absolute().name)
             loaded = budget.shorten(config.load(args.config, args.overrides), args.budget)
             layout = mesh.parse(args.mesh)
         display = Display(quiet=args.quiet or not processes.is_first())
-        result = training.train(loaded, args.workdir, display, layout=layout)
+        result = training.train(loaded, args.workdir, display, layout=layout, tracking=followed)
         if processes.is_first():
             _print_metrics(result["metrics"])
             print(
@@ -89,7 +90,9 @@ def table(args: argparse.Namespace) -> None:
     group = _group(args)
     if group and (args.list or args.render or args.plan):
         raise UserError("--list, --render and --plan run nothing; leave out the options of several processes")
-    from resjax import catalogue, mesh, processes, table
+    if args.track and (args.list or args.render or args.plan):
+        raise UserError("--list, --render and --plan run nothing; leave out --track")
+    from resjax import catalogue, mesh, processes, table, tracking
 
     if args.list:
         print(catalogue.listing(Path(args.file or "experiments")))
@@ -102,9 +105,10 @@ def table(args: argparse.Namespace) -> None:
             loaded, (file, _) = table.load(args.file), table.split(args.file)
             results = args.results / loaded.name if args.results else loaded.results(file)
             cells = [] if args.render else table.choose(loaded, file, args.row, args.seed)
-            layout = mesh.parse(args.mesh)
+            layout, trackers = mesh.parse(args.mesh), tracking.parse(args.track)
         if not args.render:
-            _work(args, table.Work(loaded, cells, args.budget, results, args.workdir, layout), engine)
+            work = table.Work(loaded, cells, args.budget, results, args.workdir, layout, trackers)
+            _work(args, work, engine)
         if processes.is_first() and (args.render or not (args.plan or args.engine == "slurm")):
             print(table.publish(loaded, file, results))
 

@@ -15,6 +15,7 @@ LAYERS = (
     (
         *("__init__", "errors", "backend", "checks", "stacking", "usage", "exchange", "accumulate"),
         "storage",
+        *("trackers.__init__", "trackers.wandb_tracker", "trackers.mlflow_tracker"),
     ),
     ("pyfile", "topology", "sockets", "environment"),
     ("wire",),
@@ -58,7 +59,7 @@ LAYERS = (
     ("config",),
     ("assemble",),
     ("checkpoint", "events", "record", "progress", "stop", "maintenance"),
-    ("trained", "vote"),
+    ("trained", "vote", "tracking"),
     ("job",),
     ("lockstep", "beginnings"),
     ("feed", "evaluation", "result"),
@@ -230,5 +231,5 @@ def test_help_loads_no_jax(verb: str) -> None:
     assert done.stdout.startswith(f"usage: resjax {verb}")
     assert {"argparse", "absl"} <= loaded
     assert loaded.isdisjoint(
-        {"jax", "jaxlib", "flax", "optax", "orbax", "numpy", "scipy", "matplotlib", "ray"}
+        {"jax", "jaxlib", "flax", "optax", "orbax", "numpy", "scipy", "matplotlib", "ray", "wandb", "mlflow"}
     )

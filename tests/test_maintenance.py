@@ -13,7 +13,7 @@ from resjax import maintenance
 from resjax.config import Config
 from resjax.errors import Interrupted
 from resjax.progress import Display
-from resjax.train import train
+from resjax.training import train
 
 PREFIX = "/computeMetadata/v1/instance/"
 LENGTH = 24

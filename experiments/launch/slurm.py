@@ -74,7 +74,7 @@ def _of_run(args: argparse.Namespace, command: Command) -> Write:
 
 
 def _of_table(args: argparse.Namespace, command: Command) -> Write:
-    from resjax import mesh, table
+    from resjax import mesh, table, tracking
     from resjax.engines.slurm import Slurm
 
     if args.nodes > 1:
@@ -83,7 +83,8 @@ def _of_table(args: argparse.Namespace, command: Command) -> Write:
     loaded, (file, _) = table.load(given.file), table.split(given.file)
     results = given.results / loaded.name if given.results else loaded.results(file)
     cells = table.choose(loaded, file, given.row, given.seed)
-    work = table.Work(loaded, cells, given.budget, results, given.workdir, mesh.parse(given.mesh))
+    layout, trackers = mesh.parse(given.mesh), tracking.parse(given.track)
+    work = table.Work(loaded, cells, given.budget, results, given.workdir, layout, trackers)
     missing = work.missing()
     if not missing:
         raise UserError(f"no cell of {given.file} is missing, so that there is nothing to submit")

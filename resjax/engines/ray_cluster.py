@@ -171,4 +171,6 @@ def _run(packed: bytes, folder: str, news: Queue) -> None:
     from resjax import table
 
     work, cell = pickle.loads(packed)
-    table.run_cell(work, cell, Reporter(cell.label, news))
+    reporter = Reporter(cell.label, news)
+    warnings.showwarning = lambda message, *_: reporter.say(f"{cell.label}: warning: {message}")
+    table.run_cell(work, cell, reporter)

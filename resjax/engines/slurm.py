@@ -90,4 +90,5 @@ class Slurm:
         places = ["--results", str(work.results.parent), "--workdir", str(work.workdir)]
         shortened = [] if work.share == FULL else ["--budget", str(work.share)]
         mesh = [] if work.layout is None else ["--mesh", str(work.layout)]
-        return [sys.executable, "-m", "resjax", "table", self.spec, *places, *shortened, *mesh]
+        trackers = [flag for name in work.trackers for flag in ("--track", name)]
+        return [sys.executable, "-m", "resjax", "table", self.spec, *places, *shortened, *mesh, *trackers]
