@@ -97,7 +97,8 @@ def fit(
     """-> a file's tensors as the arrays of a stage's trunk, whose anatomy is given.
 
     Raises:
-      UserError: one is missing, left over or of another shape, with a list; or `padding` is.
+      UserError: one is missing, left over or of another shape, with a list; the net's settings are not those
+        of the file's; or `padding` is missing or left over.
     """
     like = arrays_like(stage)
     found = matching.match({path: leaf.shape for path, leaf in like.items()}, tensors)
