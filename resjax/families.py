@@ -49,17 +49,19 @@ def build_trunk(classes: int, /, *, name: str, **settings: Any) -> Trunk:
     """-> the trunk of a section `model`.
 
     Raises:
-      ValueError: an impossible setting, or a person's own function that returns another thing.
-      UserError: it fails.
+      ValueError: an impossible setting.
+      UserError: a person's own function fails, or returns another thing.
     """
     layers = Layers(**{key: settings.pop(key) for key in LAYER_KEYS})
     function = FAMILIES[name]
     with _told(name, (*LAYER_KEYS, *settings)):
         trunk = function(classes, layers, **settings)
+        if not isinstance(trunk, Trunk):
+            raise UserError(
+                f"config.model.name is '{name}', which returned {type(trunk).__name__}; it must return a"
+                " resjax.Trunk"
+            )
         hash(trunk)  # programs are kept by it
-    if not isinstance(trunk, Trunk):
-        kind = type(trunk).__name__
-        raise ValueError(f"name is '{name}', which returned {kind}; it must return a resjax.Trunk")
     return trunk
 
 

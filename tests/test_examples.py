@@ -6,6 +6,7 @@ import runpy
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -46,7 +47,7 @@ def test_the_plain_net_falls_behind_its_twin_and_both_are_drawn(
     assert f"plain: test accuracy {plain['test/accuracy']:.1%}\n" in printed
     with Image.open(tmp_path / "curves.png") as picture:
         assert picture.size == (900, 350)
-        assert len(picture.convert("RGB").getcolors(2**20)) > 50  # lines and letters, not an empty page
+        assert np.unique(picture.convert("RGB"), axis=1).shape[1] > 100  # curves, not an empty page
 
 
 def test_heads_learn_at_the_parts_of_a_net_of_one_s_own(
@@ -69,7 +70,7 @@ def test_a_table_s_file_is_a_script_and_a_table_and_runs_each_cell_once(
     printed = run("add_table.py", tmp_path, monkeypatch, capsys)
     records = sorted((tmp_path / "results" / "momentum").glob("*.json"))
     assert [path.stem for path in records] == [
-        f"momentum-{row}-seed{n}" for row in ("0", "0-9") for n in (0, 1)
+        f"momentum-{row}-seed{n}" for row in ("0-9", "0") for n in (0, 1)
     ]
     assert re.search(r"^momentum 0\.9 - momentum 0 +\+\d", printed, re.MULTILINE)  # it brings something
     before = [path.stat().st_mtime_ns for path in records]
