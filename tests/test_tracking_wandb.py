@@ -149,9 +149,16 @@ def command(folder: Path) -> list[str]:
     return [sys.executable, "-m", "resjax", "train", *flags]
 
 
+def environment(*hidden: str) -> dict[str, str]:
+    """-> that of a process which starts a W&B of its own: a child would use the one of these tests."""
+    return {key: value for key, value in os.environ.items() if key not in (*hidden, "WANDB_SERVICE")}
+
+
 def test_one_that_dies_is_told_once_and_the_run_goes_on_to_the_same_bits(whole: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
-    with subprocess.Popen(command(tmp_path), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
+    with subprocess.Popen(
+        command(tmp_path), env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+    ) as process:
         while not (run / FILE).exists() and process.poll() is None:
             time.sleep(0.01)
         for child in psutil.Process(process.pid).children():  # W&B's own process; none has reported yet
@@ -166,11 +173,10 @@ def test_one_that_dies_is_told_once_and_the_run_goes_on_to_the_same_bits(whole: 
 
 
 def test_without_a_login_it_is_refused_before_anything_is_trained(tmp_path: Path) -> None:
-    hidden = {"WANDB_API_KEY", "WANDB_MODE", "NETRC"}
-    environment = {key: value for key, value in os.environ.items() if key not in hidden}
-    environment |= {"HOME": str(tmp_path), "WANDB_BASE_URL": "http://127.0.0.1:9"}  # nothing answers there
+    away = {"HOME": str(tmp_path), "WANDB_BASE_URL": "http://127.0.0.1:9"}  # nothing answers there
+    alone = environment("WANDB_API_KEY", "WANDB_MODE", "NETRC") | away
     done = subprocess.run(
-        command(tmp_path), env=environment, capture_output=True, text=True, stdin=subprocess.DEVNULL
+        command(tmp_path), env=alone, capture_output=True, text=True, stdin=subprocess.DEVNULL
     )
     check(done.returncode, done.stderr, "--track wandb cannot start", "wandb login", "WANDB_MODE=offline")
     assert not (tmp_path / "run" / "metrics.jsonl").exists()

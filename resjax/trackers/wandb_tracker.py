@@ -5,9 +5,10 @@ alone. It sends, or with WANDB_MODE=offline writes, every 15 seconds or so: what
 reported last may be missing there.
 """
 
+import contextlib
 import os
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import wandb  # pyright: ignore[reportMissingImports]
 
@@ -19,9 +20,26 @@ EXIT_CODES: dict[State, int] = {"finished": 0, "failed": 1, "preempted": 75}
 HINT = "log in by `wandb login`, or write to the run's folder with WANDB_MODE=offline"
 
 
+@contextlib.contextmanager
+def _forgetting() -> Iterator[None]:
+    """Where W&B fails within, its own process may be gone: it is forgotten, so that a later run starts another.
+
+    Else Python would tell of it once more at the end, with a traceback.
+    """
+    try:
+        yield
+    except TimeoutError:  # it is there, and still sends
+        raise
+    except Exception:
+        with contextlib.suppress(Exception, SystemExit):
+            wandb.teardown()
+        raise
+
+
 class Tracker:
     """A run of W&B; its files lie in the run's folder, unless WANDB_DIR is set."""
 
+    @_forgetting()
     def __init__(self, about: About, known: str | None):
         os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
         wandb.setup(
@@ -48,9 +66,11 @@ class Tracker:
         folder = self._run.settings.sync_dir
         self.place = f"{folder}, for `wandb sync`" if self._run.offline else str(self._run.url or folder)
 
+    @_forgetting()
     def write(self, step: int, values: Mapping[str, float]) -> None:
         self._run.log(dict(values), step=step)
 
+    @_forgetting()
     def finish(self, state: State, step: int, summary: Mapping[str, float]) -> None:
         self._run.summary.update(dict(summary))
         if state == "preempted":
