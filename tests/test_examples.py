@@ -47,7 +47,8 @@ def test_the_plain_net_falls_behind_its_twin_and_both_are_drawn(
     assert f"plain: test accuracy {plain['test/accuracy']:.1%}\n" in printed
     with Image.open(tmp_path / "curves.png") as picture:
         assert picture.size == (900, 350)
-        assert np.unique(np.asarray(picture.convert("RGB")), axis=1).shape[1] > 100  # curves, not an empty page
+        pixels = np.asarray(picture.convert("RGB"))
+    assert np.unique(pixels, axis=1).shape[1] > 100  # curves, not an empty page
 
 
 def test_heads_learn_at_the_parts_of_a_net_of_one_s_own(
