@@ -69,11 +69,18 @@ def examine(name: str, trunk: Trunk, classes: int, image: tuple[int, int, int]) 
     """-> what a trunk of the family `name` consists of, on one image of shape (h, w, c).
 
     Raises:
-      ValueError: its layers cannot be built so, or its last part does not give a number for each class.
+      ValueError: its layers cannot be built so, nothing is left of the image, or its last part does not give
+        a number for each class.
       UserError: a person's own fails.
     """
     with _told(name, LAYER_KEYS):
         found = dissect(trunk, image)
+    empty = [part for part, shape in found.endpoints.items() if 0 in shape]
+    if empty:  # means over no pixels are NaN
+        raise ValueError(
+            f"name is '{name}', of whose images of {image[0]} x {image[1]} pixels nothing is left at"
+            f" '{empty[0]}'; choose a stem or a net for small images, or larger images"
+        )
     shape = found.endpoints[MAIN]
     if shape[-1:] != (classes,):
         raise ValueError(

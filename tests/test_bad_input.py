@@ -60,6 +60,10 @@ OVERRIDES = {
     "--config.train.ema_decay=-0.1": (r"config\.train\.ema_decay is -0\.1", "from 0"),
     "--config.train.eval_every=0": (r"config\.train\.eval_every is 0", "above 0"),
     "--config.train.eval_every=inf": (r"config\.train\.eval_every is inf", "must"),
+    "--config.model.name=googlenet": (
+        r"'googlenet', of whose images of 8 x 8 pixels nothing is left",
+        "stem",
+    ),
     "--config.data.holdout=1437": (r"config\.data\.holdout is 1437", "0 to 1436"),
     "--config.data.image_size=8": (r"config\.data\.image_size is 8", "tfds:NAME"),
     "--config.input.pad=-1": (r"config\.input\.pad is -1", "at least 0"),

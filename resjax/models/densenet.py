@@ -22,7 +22,6 @@ IMAGENET_SIZES = {
     169: (6, 12, 32, 32),
     201: (6, 12, 48, 32),
 }
-LEAST = 29  # pixels of an image, of which stem and transitions for 224 leave one
 
 
 class DenseLayer(nn.Module):
@@ -86,11 +85,6 @@ class DenseNet(Trunk):
         return [f"block{block}_layer{n}" for block, size in numbered for n in range(1, size + 1)]
 
     def _stem(self, layers: BoundLayers, x: Float[Array, "b h w c"]) -> Float[Array, "b h w d"]:
-        if self.stem != "cifar" and min(x.shape[1:3]) < LEAST:
-            raise ValueError(
-                f"stem is '{self.stem}', which needs images of {LEAST} x {LEAST} pixels at least; of"
-                f" {x.shape[1]} x {x.shape[2]} the transitions leave nothing, so choose 'cifar'"
-            )
         features = 2 * self.growth if self.bottleneck else 16
         x = stems.convolve(self.stem, features, layers, x.astype(layers.dtype))
         if self.stem == "cifar":
@@ -159,8 +153,7 @@ def imagenet_densenet(
       stem: that of `densenet` (`cifar`), for small images.
 
     Raises:
-      ValueError: a depth that there is not, a growth below 1, or a share that is none; of the net where it is
-        given images, that they are too small for the stem.
+      ValueError: a depth that there is not, a growth below 1, or a share that is none.
     """
     if depth not in IMAGENET_SIZES:
         raise ValueError(f"depth is {depth}; it must be one of {', '.join(map(str, IMAGENET_SIZES))}")

@@ -134,6 +134,9 @@ def test_heads_are_refused_and_left_out_where_that_is_asked(tmp_path: Path, caps
 def test_images_that_are_too_small_are_told(tmp_path: Path, capsys: Capture) -> None:
     net, model = NETS["torchvision densenet121"]
     path, _ = saved(tmp_path, net)
-    said = (r"config\.model\.stem is 'imagenet', which needs .*29 x 29 pixels at least; of 8 x 8", "'cifar'")
+    said = (
+        r"config\.model\.name is 'imagenet_densenet', of whose images of 8 x 8 pixels nothing is left",
+        "stem",
+    )
     file = config_file(tmp_path, model)
     refuse(capsys, "import", path, "--config", file, "--out", tmp_path / "run", said=said)
