@@ -6,7 +6,8 @@ begun, no tracker can stop it: one that fails is left out with a warning.
 `tracking.json` in the run's folder has the id by which each tracker knows the run, and how many rows of
 `metrics.jsonl` it has been sent. A run that goes on sends those that are missing, and none twice: rows that
 a killed run had sent from behind its checkpoint stay as they were, also where the resumed run, on other
-devices, computes others.
+devices, computes others. Whether the row that was under way as SIGKILL came has arrived, nobody knows: it is
+not sent again.
 """
 
 import contextlib

@@ -22,7 +22,7 @@ HINT = "log in by `wandb login`, or write to the run's folder with WANDB_MODE=of
 
 @contextlib.contextmanager
 def _forgetting() -> Iterator[None]:
-    """Where W&B fails within, its own process may be gone: it is forgotten; a later run starts another.
+    """Where W&B fails within, its own process may be gone: it is forgotten, and a later run starts one.
 
     Else Python would tell of it once more at the end, with a traceback.
     """
