@@ -100,10 +100,7 @@ Engine = Callable[[Work, Sequence[Cell], Display], None]  # runs these cells, or
 
 
 def one_by_one(work: Work, missing: Sequence[Cell], display: Display) -> None:
-    """Runs cells here, in this process; UserError, before the first one, where devices do not fit one."""
-    with processes.agreeing():
-        for loop in (work.config(cell).train for cell in missing):
-            meshes.make(work.layout, loop.batch_size, loop.accumulate)
+    """Runs cells here, in this process."""
     load = functools.lru_cache(maxsize=1)(sources.load)  # most cells of a table read the same data
     with display, display.task(work.name, len(missing)) as update:
         for done, cell in enumerate(missing):
@@ -124,7 +121,10 @@ def run(work: Work, display: Display, engine: Engine = one_by_one) -> None:
     missing = [work.cells[number] for number in processes.tell(numbers)]
     with processes.agreeing():
         for cell in missing:
-            assemble.check(work.config(cell))
+            config = work.config(cell)
+            assemble.check(config)
+            if engine is one_by_one:  # the devices of another one are elsewhere
+                meshes.make(work.layout, config.train.batch_size, config.train.accumulate)
     display.say(f"{work.name}: {len(work.cells) - len(missing)} cells recorded, {len(missing)} to run")
     engine(work, missing, display)
 

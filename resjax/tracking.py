@@ -55,10 +55,17 @@ class Tracking:
 
 def parse(names: Sequence[str]) -> tuple[str, ...]:
     """-> the trackers that `--track` names; UserError where there is no such one, or it is not installed."""
+    found = known(names)
+    for name in found:
+        _module(name)
+    return found
+
+
+def known(names: Sequence[str]) -> tuple[str, ...]:
+    """-> the same, installed or not."""
     for name in names:
         if name not in NAMES:
             raise UserError(f"--track is '{name}'{did_you_mean(name, NAMES)}; give it once for each tracker")
-        _module(name)
     return tuple(dict.fromkeys(names))
 
 

@@ -36,6 +36,12 @@ class Command:
         there = "--distributed" in self.words
         return self.words if there else (self.words[0], "--distributed", *self.words[1:])
 
+    def package(self, kind: str) -> str:
+        """-> of this folder, for pip: with the extra `kind`, and those of the trackers."""
+        from resjax import tracking
+
+        return f"'.[{','.join((kind, *tracking.known(self.args.track)))}]'"
+
     def shell(self, python: str, words: Sequence[str] | None = None) -> str:
         """-> for a shell; `python` is no single word, but what the shell makes of it."""
         return f"{python} -m resjax {shlex.join(self.words if words is None else words)}"
@@ -47,6 +53,9 @@ def read(words: Sequence[str]) -> Command:
         found = f", not '{words[0]}'" if words else ""
         raise UserError(f"behind -- comes what resjax is to do, {' or '.join(VERBS)}{found}")
     args = parse(list(words))
+    from resjax import tracking
+
+    tracking.known(args.track)
     if words[0] == "table":
         _check_table(args)
     else:

@@ -67,7 +67,7 @@ def _task(args: argparse.Namespace, command: Command) -> str:
     tpu = args.accelerators.startswith("tpu")
     run = command.shell(f"{ENVIRONMENT}/bin/python", command.joined() if tpu else None)
     run += JOIN if args.nodes > 1 and not tpu else ""
-    package = "'.[tpu]'" if tpu else "'.[cuda]'"
+    package = command.package("tpu" if tpu else "cuda")
     return TASK.substitute(
         name=json.dumps(args.name),  # a text of JSON is one of YAML
         nodes=args.nodes,

@@ -70,5 +70,5 @@ def _script(args: argparse.Namespace, command: Command) -> str:
     """-> what each host runs."""
     mount = [NFS.format(at=MOUNT, share=args.nfs)] if args.nfs else []
     run = command.shell(f"{ENVIRONMENT}/bin/python", command.joined())
-    setup = SETUP.format(package="'.[tpu]'")
+    setup = SETUP.format(package=command.package("tpu"))
     return "\n".join(["set -e", *mount, CLONE, setup, AGAIN.format(command=run)])

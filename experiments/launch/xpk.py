@@ -18,7 +18,7 @@ from resjax.errors import Interrupted
 NAME = "xpk"
 IMAGE = "python:3.12"
 RESTARTS = 50  # xpk's own advice for long jobs
-SETUP = "python -m pip install --quiet -e '.[tpu]' -c constraints.txt"
+SETUP = "python -m pip install --quiet -e {package} -c constraints.txt"
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -39,4 +39,5 @@ def steps(args: argparse.Namespace, command: Command) -> list[Step]:
     create += [f"--tpu-type={args.type}", f"--base-docker-image={args.image}", "--script-dir=."]
     create += [f"--max-restarts={RESTARTS}", f"--restart-on-exit-codes={Interrupted.exit_code}"]
     create += ["--termination-grace-period-seconds=120"]
-    return [Run([*create, f"--command={SETUP} && {command.shell('python', command.joined())}"])]
+    setup, run = SETUP.format(package=command.package("tpu")), command.shell("python", command.joined())
+    return [Run([*create, f"--command={setup} && {run}"])]

@@ -103,6 +103,13 @@ def test_a_managed_job_recovers_where_a_run_was_saved(train: list[str], notes: P
     assert "resjax train --distributed " in task["run"]
 
 
+def test_trackers_are_installed_there(train: list[str], capsys: Capture) -> None:
+    tracked = [*train, "--track", "wandb", "--track=mlflow"]
+    assert "'.[tpu,wandb,mlflow]'" in dry(capsys, [*SKY, "tpu-v6e-8"], *tracked)
+    assert main([*SKY, "tpu-v6e-8", "--dry-run", "--", *train, "--track=wadnb"]) == 2
+    assert "--track is 'wadnb'; did you mean 'wandb'" in capsys.readouterr().err
+
+
 def test_machines_with_gpus_are_told_of_each_other(train: list[str], capsys: Capture, tmp_path: Path) -> None:
     assert "--distributed" not in dry(capsys, [*SKY, "H100:8"], *train)
     text = dry(capsys, [*SKY, "H100:8", "--nodes=2"], *train)

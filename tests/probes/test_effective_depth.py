@@ -109,7 +109,7 @@ def test_the_readout_is_the_optimal_linear_classifier_s(points: list[Point], net
     for name in ("stem", "block1", "block3"):
         best = make_pipeline(StandardScaler(), LogisticRegression(C=1e3, max_iter=3000))
         best.fit(train_set[name], labels)
-        assert found[name] == pytest.approx(best.score(test_set[name], answers), abs=0.03)
+        assert found[name] == pytest.approx(best.score(test_set[name], answers), abs=0.05)
 
 
 def test_the_net_s_own_classifier_and_all_of_its_trunk_stay_as_they_are(
