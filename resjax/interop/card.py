@@ -28,7 +28,7 @@ program = jax.export.deserialize(bytearray(pathlib.Path("program.jax_export").re
 logits = program.call(np.zeros((4, {image}), np.uint8))  # of any number of images, as stored: 0 to 255
 ```
 
-Normalisation is inside; it runs on CPU, CUDA and TPU. Output: {logits} of each image, float32.
+Normalisation is inside; it is lowered for CPU, CUDA and TPU. Output: {logits} of each image, float32.
 
 `parameters.safetensors` has parameters and statistics by the names of resjax, heads left out. {state_dict}
 {classes}

@@ -48,10 +48,11 @@ class Exported:
     reason: str
 
     def __str__(self) -> str:
-        named = f"named as in {self.naming.title}" if self.naming else f"left out, for {self.reason}"
-        lines = {PARAMETERS: "parameters and statistics", STATE_DICT: f"a state dict, {named}"}
+        lines = {PARAMETERS: "parameters and statistics"}
+        lines |= {STATE_DICT: f"the same, named as in {self.naming.title}"} if self.naming else {}
         lines |= {PROGRAM: f"inference on {', '.join(program.PLATFORMS)}", CARD: "the model card"}
-        return "\n".join(f"{self.out / name}: {text}" for name, text in lines.items())
+        told = [f"{self.out / name}: {text}" for name, text in lines.items()]
+        return "\n".join(told if self.naming else [*told, f"no {STATE_DICT}, for {self.reason}"])
 
 
 def export(workdir: Path | str, out: Path | str, checkpoint: str = "last") -> Exported:

@@ -35,9 +35,10 @@ def read(path: Path) -> Arrays:
 
 def write(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
     """Writes a .safetensors file, bfloat16 as float32, which keeps every value."""
-    from safetensors.numpy import save_file
+    from safetensors.numpy import save
 
-    save_file({name: np.ascontiguousarray(array, np.float32) for name, array in arrays.items()}, path)
+    # Not `save_file`, which lets nobody else read it.
+    path.write_bytes(save({name: np.ascontiguousarray(array, np.float32) for name, array in arrays.items()}))
 
 
 def _modern(name: str) -> str:
