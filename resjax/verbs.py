@@ -165,6 +165,18 @@ def models(args: argparse.Namespace) -> None:
 
 
 def plan(args: argparse.Namespace) -> None:
+    from resjax import alone, topology
+
+    if topology.find(args.topology).here:
+        _plan(args)
+    else:
+        alone.run(f"the compiler for {args.topology}", _plan, args)
+
+
+def _plan(args: argparse.Namespace) -> None:
+    from resjax import backend
+
+    backend.configure()  # it may be the first that this process does
     from resjax import config, forecast, mesh, preflight, topology
 
     loaded, layout = config.load(args.config, args.overrides), mesh.parse(args.mesh)

@@ -58,7 +58,7 @@ LAYERS = (
     ("schema",),
     ("config",),
     ("assemble",),
-    ("checkpoint", "events", "record", "progress", "stop", "maintenance"),
+    ("alone", "checkpoint", "events", "record", "progress", "stop", "maintenance"),
     ("trained", "vote", "tracking"),
     ("job",),
     ("lockstep", "beginnings"),

@@ -207,6 +207,15 @@ def test_a_shape_that_libtpu_refuses_or_a_batch_that_a_slice_cannot_share_out_is
 
 @pytest.mark.slow
 @pytest.mark.skipif(not LIBTPU, reason="libtpu is not installed: pip install 'resjax[tpu]'")
+@pytest.mark.parametrize("name", ["v4:2x2x1", "v5p:2x2x1", "v6e:2x4"])
+def test_every_generation_is_compiled_for(name: str) -> None:
+    found = planned(f"--topology={name}", "--config.model.depth=20")  # v6e: deeper than 8 MiB of stack
+    assert found["verdict"] == "fits"
+    assert found["target"]["name"] == name
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not LIBTPU, reason="libtpu is not installed: pip install 'resjax[tpu]'")
 def test_a_slice_that_is_not_there_is_compiled_for() -> None:
     whole, split = (planned("--topology=v5e:2x4", f"--mesh={mesh}") for mesh in ("data=8", "data=4,fsdp=2"))
     for found in (whole, split):
