@@ -14,6 +14,8 @@ from resjax.rows import Record, Row, Table
 # Wong's colours, distinct under the common colour deficiencies (Nature Methods 8, 441, 2011).
 COLOURS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 
+LEAST = 0.1  # percent; below that there are errors of training alone, in the end none
+
 
 def figure(table: Table, found: Records, path: Path) -> None:
     """The table's metric and training, by panel; every seed a dot, lines are means, bands one std.
@@ -48,7 +50,7 @@ def figure(table: Table, found: Records, path: Path) -> None:
     for axis in axes.flat:
         axis.set_ylabel(f"{table.report}, %")
         axis.label_outer()
-    axes.flat[0].set_ylim(*((-2, 102) if table.report == "accuracy" else (0, None)))  # shared by all
+    _scale(axes.flat[0], table)  # all share it
     seeds = legend.span({len(values(table, records, row.label)) for row in table.rows} - {0})
     legend.outside(fig, axes, f"mean ± std of {seeds} seed{'' if seeds == '1' else 's'}")
     fig.suptitle(title)
@@ -56,10 +58,25 @@ def figure(table: Table, found: Records, path: Path) -> None:
     plt.close(fig)
 
 
+def _scale(axis: Any, table: Table) -> None:
+    """Errors fall by orders of magnitude as a net learns; at the end they differ by far less."""
+    if table.report == "accuracy":
+        axis.set_ylim(-2, 102)
+    elif _by_x(table):
+        axis.set_ylim(0, None)
+    else:
+        axis.set_yscale("log")
+        axis.set_ylim(bottom=max(axis.get_ylim()[0], LEAST))
+        axis.yaxis.set_major_formatter("{x:g}")
+
+
+def _by_x(table: Table) -> bool:
+    return any(row.x is not None for row in table.rows)
+
+
 def _panel(axis: Any, table: Table, panel: str, records: Sequence[Record]) -> None:
     rows = [row for row in table.rows if row.panel == panel]
-    by_x = any(row.x is not None for row in table.rows)
-    (_against_x if by_x else _against_steps)(axis, table, rows, records)
+    (_against_x if _by_x(table) else _against_steps)(axis, table, rows, records)
     split = table.metric.split("/")[0]
     name = "training" if split == "train" else split
     axis.set(title=f"{panel}, {name}" if panel else name)

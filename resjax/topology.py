@@ -118,9 +118,7 @@ def _describe(name: str, kind: str, shape: str) -> Sequence[Any]:
         os.environ.setdefault(variable, value)
     if not jax.config.values["jax_platforms"]:
         jax.config.update("jax_platforms", "cpu")  # with libtpu installed, JAX would look for a TPU here
-    jax.config.update(
-        "jax_enable_compilation_cache", False
-    )  # a program of absent devices cannot be read again
+    jax.config.update("jax_enable_compilation_cache", False)  # what absent devices run cannot be read again
     sides = [int(side) for side in shape.split("x")]
     settings: dict[str, Any] = {"chip_config_name": "megacore"} if kind == "v4" else {}
     if math.prod(sides) < 4:  # a part of a host
