@@ -19,7 +19,7 @@ from resjax.data.augment import Pipeline
 from resjax.device import Variables
 from resjax.errors import UserError
 from resjax.interop import program
-from resjax.models.heads import Net
+from resjax.models.heads import Net, trunk_collections
 from resjax.probes import subject
 from resjax.probes.findings import Report
 from resjax.progress import Display
@@ -99,7 +99,7 @@ class TrainedNet:
                 f"images are {images.dtype} of shape {tuple(images.shape)}; they must be uint8 of shape"
                 f" ({wanted}), 0 to 255, for the net normalises them itself"
             )
-        own = {name: tree["trunk"] for name, tree in self.variables.items() if "trunk" in tree}
+        own = trunk_collections(self.variables)
         return _logits(own, images, self.pipeline, trunk=self.net.trunk, mirrored=self.mirrored)
 
 

@@ -23,7 +23,7 @@ from resjax import mesh as meshes
 from resjax.anatomy import Shapes
 from resjax.data.augment import Pipeline
 from resjax.data.split import Split
-from resjax.models.heads import Net
+from resjax.models.heads import Net, trunk_collections
 from resjax.models.trunk import Trunk
 
 Variables = dict[str, Any]  # Flax collections: `params`, `batch_stats`, ...
@@ -208,7 +208,7 @@ class FeatureCache:
         at = self._at if known else ""
         if not known:
             self._values = {name: split.images for name, split in self._splits.items()}
-        own = {name: tree["trunk"] for name, tree in variables.items() if "trunk" in tree}
+        own = trunk_collections(variables)
         for name in parts_between(shapes, at, net.after):
             for split, values in self._values.items():
                 if not at:

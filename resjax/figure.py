@@ -13,7 +13,6 @@ from resjax.rows import Record, Row, Table
 
 # Wong's colours, distinct under the common colour deficiencies (Nature Methods 8, 441, 2011).
 COLOURS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-
 LEAST = 0.1  # percent; below that there are errors of training alone, in the end none
 
 

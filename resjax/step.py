@@ -16,7 +16,7 @@ from resjax import metrics as metric
 from resjax.device import DeviceData, Targets, Variables
 from resjax.losses import Objective
 from resjax.metrics import Metrics
-from resjax.models.heads import Net, discard, parameters_of
+from resjax.models.heads import Net, discard, parameters_of, trunk_collections
 
 
 class TrainState(struct.PyTreeNode):
@@ -193,8 +193,7 @@ def _differentiate(
 
 def _frozen_endpoints(state: TrainState, features: Array, net: Net) -> dict[str, Array]:
     """-> those of a trunk that does not learn at all: as in evaluation, like all that is frozen below."""
-    trees = {"params": state.params, **state.collections}
-    own = {name: tree["trunk"] for name, tree in trees.items() if "trunk" in tree}
+    own = trunk_collections({"params": state.params, **state.collections})
     endpoints: Any = net.trunk.apply(own, features, train=False, after=net.after, until=net.until)
     return endpoints
 

@@ -165,12 +165,12 @@ def models(args: argparse.Namespace) -> None:
 
 
 def plan(args: argparse.Namespace) -> None:
-    from resjax import alone, topology
+    from resjax import alone
 
-    if topology.find(args.topology).here:
-        _plan(args)
-    else:
+    if args.topology:
         alone.run(f"the compiler for {args.topology}", _plan, args)
+    else:
+        _plan(args)
 
 
 def _plan(args: argparse.Namespace) -> None:

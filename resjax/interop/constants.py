@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from resjax.data.augment import IMAGENET_MEAN, IMAGENET_STD
 from resjax.errors import UserError, did_you_mean
 
 Numbers = tuple[float, ...]
@@ -10,7 +11,7 @@ Numbers = tuple[float, ...]
 # those of the train set.
 CONSTANTS: Mapping[str, tuple[Numbers, Numbers]] = MappingProxyType(
     {
-        "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+        "imagenet": (IMAGENET_MEAN, IMAGENET_STD),
         "cifar10": ((0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)),
         "cifar10_kuangliu": ((0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010)),
         "cifar100": ((0.5071, 0.4867, 0.4408), (0.2675, 0.2565, 0.2761)),

@@ -27,6 +27,7 @@ from resjax.interop.files import Arrays
 from resjax.interop.matching import Match
 from resjax.interop.names import OWN, TORCHVISION_GOOGLENET, pytorch
 from resjax.job import preview
+from resjax.models.heads import trunk_collections
 from resjax.models.resnet import ResNet
 from resjax.phases import LAST, Stage
 from resjax.progress import Clock
@@ -171,8 +172,7 @@ def arrays_like(stage: Stage) -> dict[str, Any]:
 
 def flat(variables: Mapping[str, Any]) -> dict[str, Any]:
     """-> {"params/stem_conv/kernel": leaf} of the trunk among variables."""
-    trunks = {kind: tree["trunk"] for kind, tree in variables.items() if "trunk" in tree}
-    return dict(traverse_util.flatten_dict(trunks, sep="/"))
+    return dict(traverse_util.flatten_dict(trunk_collections(variables), sep="/"))
 
 
 def _pads_on_both_sides(asked: bool, padding: str | None) -> bool:

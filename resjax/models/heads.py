@@ -164,6 +164,11 @@ def attach(trunk: Trunk, heads: Sequence[tuple[Head, nn.Module]], **span: Any) -
     return Net(trunk, tuple(heads), **span)
 
 
+def trunk_collections(variables: Mapping[str, Any]) -> dict[str, Any]:
+    """-> those of a net's trunk, as it takes them alone."""
+    return {kind: tree["trunk"] for kind, tree in variables.items() if "trunk" in tree}
+
+
 def parameters_of(name: str) -> str:
     """-> where a head's parameters lie, beside `trunk`."""
     return f"head_{name}"

@@ -22,7 +22,7 @@ from resjax.data.sources import Dataset
 from resjax.device import Images, Targets, Variables
 from resjax.errors import UserError
 from resjax.job import Job, build
-from resjax.models.heads import Net
+from resjax.models.heads import Net, trunk_collections
 from resjax.models.trunk import MAIN
 from resjax.phases import Stage
 from resjax.record import read_config
@@ -97,7 +97,7 @@ class Subject:
     @property
     def evaluated_trunk(self) -> Variables:
         """-> the collections of the trunk alone, as evaluation uses them."""
-        return {name: tree["trunk"] for name, tree in self.averaged.items() if "trunk" in tree}
+        return trunk_collections(self.averaged)
 
     def batch(self, count: int, split: str = "train") -> tuple[Array, Targets]:
         """-> what the net reads of so many examples, not augmented, and all targets."""
