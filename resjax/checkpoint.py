@@ -190,10 +190,7 @@ class Checkpoints:
 
     def variables(self, step: int) -> dict[str, Any]:
         """-> what evaluation uses of one checkpoint, of whatever model: parameters and other collections, on
-        the first device.
-
-        Raises:
-          UserError: it is damaged.
+        the first device of this process; raises UserError where it is damaged.
         """
         state = self._sound(step)
         return state["ema"] or {"params": state["params"], **state["collections"]}
@@ -204,10 +201,9 @@ class Checkpoints:
 
     def _sound(self, step: int) -> dict[str, Any]:
         try:
-            meta = self._meta(step)
-            here = SingleDeviceSharding(jax.local_devices()[0])  # whatever devices it was saved from
-            items = ocp.args.Composite(state=ocp.args.StandardRestore(fallback_sharding=here))
-            state = jax.device_put(self._reader.restore(step, args=items)["state"], here)
+            meta, like = self._meta(step), self._here(step)
+            items = ocp.args.Composite(state=ocp.args.StandardRestore(like))
+            state = self._reader.restore(step, args=items)["state"]
             if digest(state) != meta["digest"]:
                 raise ValueError("its content differs from what was saved")
         except Exception as error:  # each layer of storage raises its own
@@ -215,6 +211,14 @@ class Checkpoints:
                 f"checkpoint {step} in {self.folder} is damaged ({reason(error)}); try one of {self.steps()}"
             ) from error
         return state
+
+    def _here(self, step: int) -> Any:
+        """-> shapes and types of what one checkpoint holds, to be read to one device."""
+        handler: Any = ocp.StandardCheckpointHandler(multiprocessing_options=_alone())  # takes any path
+        with contextlib.closing(handler):
+            found = handler.metadata(self.folder / str(step) / "state").tree
+        here = SingleDeviceSharding(jax.local_devices()[0])  # whatever devices it was saved from
+        return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=here), found)
 
     def choose(self, wanted: str) -> int:
         """-> the step that `last`, `best` or a number stands for; raises UserError where there is none."""

@@ -28,6 +28,7 @@ def check(job: Job) -> None:
     versions = [metadata.version(name) for name in ("resjax", "jax", "jaxlib")]
     processes.check_same("other versions of resjax, jax or jaxlib", json.dumps(versions))
     processes.check_same("other data", digest(_samples(job)))
+    processes.check_same("another config.teacher", digest(job.teacher))
 
 
 def check_state(state: Any) -> None:

@@ -4,7 +4,6 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-from resjax import processes
 from resjax.checkpoint import Checkpoints
 from resjax.config import Config
 from resjax.data import sources
@@ -35,14 +34,7 @@ class Trained:
 
 
 def load(key: str, origin: Origin) -> Trained:
-    """Raises UserError, naming the section `key`, where there is no such run or checkpoint, or several
-    processes would have to read it: Orbax gives arrays back to the devices that they were saved from.
-    """
-    if processes.count() > 1:
-        raise UserError(
-            f"config.{key}.run is '{origin.run}', and several processes cannot read another run yet; use one"
-            " process, which may have many devices"
-        )
+    """Raises UserError, naming the section `key`, where there is no such run or checkpoint."""
     workdir = Path(origin.run)
     try:
         config = read_config(workdir)

@@ -11,6 +11,7 @@ from refusal import refuse
 from small_table import write as write_table
 from together import (
     BOUND,
+    CONFIG,
     STEPS,
     arrays,
     assert_codes,
@@ -36,6 +37,10 @@ from resjax.record import read_config
 
 __all__ = ["recipe", "shared_programs"]
 Capture = pytest.CaptureFixture[str]
+TAUGHT = """
+    head = dict(name="softened", endpoint="main", form="identity", weight=1.0, loss="distillation")
+    config.heads = (head | dict(target="teacher", teacher_endpoint="main"),)
+    return config"""
 
 
 @pytest.fixture(scope="module")
@@ -58,6 +63,18 @@ def test_two_processes_do_what_one_does(undisturbed: Path, recipe: Path, tmp_pat
     assert [json.loads(line) for line in lines] == two["curve"]
     assert len(list((undisturbed / "tensorboard").iterdir())) == 1
     assert {path.name for path in undisturbed.iterdir()} == {path.name for path in tmp_path.iterdir()}
+
+
+def test_two_processes_start_from_a_run_and_are_taught_by_it(undisturbed: Path, tmp_path: Path) -> None:
+    """It is one of two processes; another run of two does with it what a run of one does."""
+    file, one, two = tmp_path / "taught.py", tmp_path / "one", tmp_path / "two"
+    file.write_text(CONFIG.replace("    return config", TAUGHT))
+    origins = (f"--config.start.run={undisturbed}", f"--config.teacher.run={undisturbed}")
+    command = ("train", "--config", file, *origins, "--config.schedule.length=20", "--workdir")
+    assert main([*map(str, command), str(one), "--quiet"]) == 0
+    assert_codes(run(*command, two), 0, 0)
+    assert result(two)["transfers"] == result(one)["transfers"] != []
+    assert 0 < distance(two, one, 20) < BOUND
 
 
 def test_a_signal_to_one_stops_both_at_one_step_and_the_bits_stay(
