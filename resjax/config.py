@@ -40,7 +40,8 @@ def override(config: Config | Mapping[str, Any], overrides: Sequence[str]) -> Co
         named = re.fullmatch(r"--config\.(\w+)\.name=(.*)", flag)
         if named and isinstance(config.get(named[1], ConfigDict()), ConfigDict):
             schema.rename(named[1], config, named[2])
-    return schema.complete(_apply(schema.complete(config), flags))
+    complete = schema.complete(config)
+    return schema.complete(_apply(complete, flags)) if flags else complete
 
 
 def with_seed(config: Config, seed: int) -> Config:

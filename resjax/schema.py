@@ -148,7 +148,7 @@ def _complete_section(name: str, section: Section, given: Any, *, also: Sequence
         raise UserError(f"config.{name}.{unknown} is not a known key{did_you_mean(unknown, [*known, *also])}")
     full = ConfigDict()
     for key, (hint, default) in known.items():
-        value = given.get(key, default)
+        value = given[key] if key in given else default  # noqa: SIM401  get() looks for similar keys, slowly
         if value is inspect.Parameter.empty:
             raise UserError(f"config.{name}.{key} is missing; it must be {describe(hint)}")
         _check_type(f"{name}.{key}", value, hint)
