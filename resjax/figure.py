@@ -1,6 +1,7 @@
 """From records to a figure: accuracy against the rows' x, or where rows have none, against training steps."""
 
 import dataclasses
+import itertools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -114,12 +115,23 @@ def _against_steps(axis: Any, table: Table, rows: Sequence[Row], records: Sequen
     for number, row in enumerate(rows):
         at_step: dict[int, list[float]] = {}
         for record in (record for record in records if record["row"] == row.label):
-            for line in record.get("curve", []):
-                if table.metric in line and "phase" not in line:
-                    at_step.setdefault(line["step"], []).append(table.percent(line[table.metric]))
+            for step, value in curve(record, table.metric):
+                at_step.setdefault(step, []).append(table.percent(value))
         points = [(step, stats.summarize(found)) for step, found in sorted(at_step.items())]
         _band(axis, points, row.label, COLOURS[number % len(COLOURS)])
     axis.set_xlabel("training steps")
+
+
+def curve(record: Record, metric: str) -> list[tuple[int, float]]:
+    """-> (step, value) in the last phase. A report on training has the mean of the steps since the one
+    before; where those are far fewer than elsewhere, as at the end, the mean is of few examples: left out.
+    """
+    lines = [line for line in record.get("curve", []) if metric in line and "phase" not in line]
+    steps = [line["step"] for line in lines]
+    spans = [after - before for before, after in itertools.pairwise(steps)]
+    least = max(spans, default=0) / 2 if metric.startswith("train/") else 0
+    wide = [True, *(span >= least for span in spans)]
+    return [(line["step"], line[metric]) for line, is_wide in zip(lines, wide, strict=False) if is_wide]
 
 
 def _band(axis: Any, points: list[tuple[Any, stats.Summary]], label: str, colour: str) -> None:

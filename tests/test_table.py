@@ -14,7 +14,7 @@ import pytest
 from filelock import FileLock
 from small_table import records, write
 
-from resjax import render
+from resjax import figure, render
 from resjax import table as tables
 from resjax.__main__ import main
 from resjax.budget import FULL
@@ -167,6 +167,14 @@ def test_the_figure_is_an_image_of_some_size(done: tuple[Path, str]) -> None:
     with Image.open(folder / "results" / "small" / "small.png") as picture:
         assert picture.size == (1500, 600)
         assert len(picture.convert("RGB").getcolors(maxcolors=100_000) or []) > 10
+
+
+def test_a_report_on_a_few_last_steps_is_not_drawn() -> None:
+    reports = [{"step": step, "train/accuracy": step / 1000} for step in (100, 200, 206)]
+    other = [{"step": 50, "train/accuracy": 0.9, "phase": "hint"}, {"step": 206, "test/accuracy": 0.7}]
+    record = {"curve": other + reports}
+    assert figure.curve(record, "train/accuracy") == [(100, 0.1), (200, 0.2)]
+    assert figure.curve(record, "test/accuracy") == [(206, 0.7)]
 
 
 def test_where_time_is_the_subject_it_is_shown_without_that_of_compiling() -> None:
