@@ -21,6 +21,9 @@ What is the paper's, and what had to be chosen:
 - From depth 110 on, the first 400 steps are at 0.01: the paper warms up at 110 until training error is below
   80 %, "about 400 iterations", and says nothing of 1202; He et al. 2016 do at all depths. Beside a schedule
   in epochs give a warm-up in epochs: --config.schedule.warmup=0 leaves it out.
+- Shortcuts of option A take every second pixel, and their zeros stand behind the channels that there are, as
+  in fb.resnet.torch; others average 2 x 2 pixels, or have zeros on both sides. The paper says neither.
+- Plain momentum, without Nesterov's look ahead, which the paper does not mention and fb.resnet.torch has.
 - Running batch statistics keep 0.9 of themselves a step; the paper does not say.
 
 Not yet run at full length here. Three epochs with one cycle of the learning rate, a shortened run, give 74.87

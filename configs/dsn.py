@@ -7,7 +7,8 @@
 
 Published test error: CIFAR-10 without augmentation 9.78 % (arXiv; 9.69 AISTATS), with it 8.22 (7.97), beside
 Network in Network's own 10.41 and 8.81, whose images were also whitened; MNIST 0.39, the same net
-without companions 0.53. With augmentation: --config.input.pad=4 --config.input.flip=True
+without companions 0.53. With augmentation: --config.input.pad=4 --config.input.flip=True, where
+zeros are padded behind the subtraction of the mean; what the paper pads with was not found.
 
 In all three the losses are squared hinges of ten one-vs-rest margins, the companions' as the output's, and
 a companion is one linear map of all raw outputs, before the ReLU, of conv1, conv2 or conv3.

@@ -26,7 +26,9 @@ paper's asynchronous many. 80 pixels leave inception4a the 5 x 5 that the heads 
 
 `cifar`, no paper's: the same modules behind one 3 x 3 convolution, 8 x 8 pixels at both heads, batch norms
 in the net and in the heads (Szegedy et al. 2015, 1512.00567, find that the latter help). Its recipe was
-chosen after those of residual nets, and nothing in it was tuned.
+chosen after those of residual nets, and nothing in it was tuned: each channel's mean is subtracted, and the
+rest divided by its spread, before four zeros (the mean colour) are padded; kernels decay, and norms and
+biases do not.
 
 `torchvision`, the port whose weights resjax import reads, with 69.778 % top-1 accuracy there, centre crop:
 batch norms with epsilon 0.001, 3 x 3 for 5 x 5 branches, a 2 x 2 pool before inception5a, no local response

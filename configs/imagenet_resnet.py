@@ -10,7 +10,8 @@ fb.resnet.torch, one crop: 30.43 / 26.73 / 24.01 / 22.44 / 22.16 %.
 Not the paper's: images are decoded once, to centre squares of one size, so that crops of random sizes and
 colour augmentation are missing. At 224 pixels they take 187 GiB of the cache's disk, at 64 pixels 15 GiB;
 each step reads its own. The rate drops at epochs 30 and 60 of 90 (He et al. 2016). The stride is in the
-3 x 3 convolution; --config.model.stride_in=1x1 for the paper's place.
+3 x 3 convolution; --config.model.stride_in=1x1 for the paper's place. Kernels decay, and parameters of norms
+do not; initial weights are normal with variance 2 / fan-out. Evaluation counts top-1 alone, of one crop.
 
 Beside it: SE-ResNet-50 (Hu et al. 2018, 1709.01507) by --config.model.excitation=16, stochastic depth by
 --config.model.survival=0.5, ResNeXt-50 (Xie et al. 2017) by --config.model.name=imagenet_resnext, ResNet-50-D

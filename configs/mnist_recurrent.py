@@ -7,8 +7,7 @@
 
 `--config.model.delay=5` adds to a net of tanh units the connections from step t to t + 5 of Zhang et al. 2016
 (1602.08210), section 5; `--config.model.cell=lstm` or `gru` is one with gates. They read pixels; their width,
-rate and number of epochs are not known here, and ours are chosen on 5,000 held-out images of train:
-experiments/skips_through_time.py says which have been tried.
+rate and number of epochs are not known here. Ours are common ones, and were not tuned.
 """
 
 from ml_collections import ConfigDict

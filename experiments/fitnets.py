@@ -60,5 +60,7 @@ NOTE = (
     "Other nets in another recipe than the paper's, so its numbers are the order to expect, not a target:"
     " maxout without shortcuts there, trained by RMSprop for up to 500 epochs; here 3 epochs of SGD, and 2"
     " more for hints. All students have one teacher, so their spread leaves out that of teachers. Five seeds"
-    " of a student differ in its own initial values and data order."
+    " of a student differ in its own initial values and data order. The paper's CIFAR-10 accuracies are not"
+    " tried here: teacher 90.18, four students with hints 89.01, 91.06, 91.10 and 91.61 %; nor is what it"
+    " finds to fail: a first half that is pretrained by labels, and companions on every layer (88.2 %)."
 )

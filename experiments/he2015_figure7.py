@@ -92,6 +92,8 @@ def page(report: Report, budget: float) -> str:
     parts = [f"# {TITLE}", f"![{TITLE}]({NAME}.png)", NOTE.format(budget=own)]
     if own:
         parts.insert(1, f"**Shortened runs: {100 * budget:g} % of the schedule.**")
+    missing = [net for net in NETS if net not in report.labels]
+    parts += [f"Not measured yet: {', '.join(missing)}."] if missing else []
     return "\n\n".join([*parts, f"```\n{findings.table(report)}\n```"]) + "\n"
 
 

@@ -69,5 +69,6 @@ NOTE = (
     "Ours is top-1 error of one centre crop, on the validation images. Numbers from the paper are of ten"
     " crops, about two points lower, and no fair match: they are those of all plain nets and of options A"
     " and C. The paper's option B with 34 layers has 24.52 with ten crops, and 50 / 101 / 152 layers have"
-    " 22.85 / 21.75 / 21.43. Crops of random size and changed colours are missing here."
+    " 22.85 / 21.75 / 21.43. Its top-5 errors have no column, for evaluation counts top-1. Crops of random"
+    " size and changed colours are missing here."
 )

@@ -63,5 +63,6 @@ NOTE = (
     " trained on, and the last step is reported. The mean image is subtracted before four zeros are padded,"
     " weights of layers decay and parameters of norms do not. The paper gives single values without a count"
     " of runs, but for 110 layers a mean of five, whose best is 6.43. Its plain net of 110 layers stays"
-    " above 60 %."
+    " above 60 %. What the plain net of 56 layers comes to hangs on the recipe: Li et al. 2018 (1712.09913)"
+    " have 13.31 at rate 0.1 and 10.83 at 0.01, both with 300 epochs and a weight decay of 5e-4."
 )

@@ -61,6 +61,13 @@ def test_every_table_with_published_numbers_is_rendered() -> None:
     assert names <= {path.stem for path in RENDERED}
 
 
+def test_the_readme_leads_to_every_table() -> None:
+    files = {Path(each.partition(":")[0]).name for each in catalogue.specs(ROOT / "experiments")}
+    named = set(re.findall(r"\]\(experiments/(\w+\.py)\)", README.read_text()))
+    assert len(files) > 15
+    assert files <= named
+
+
 def rows(markdown: Path) -> list[str]:
     return [line for line in markdown.read_text().splitlines() if re.match(r"\| (plain|residual) ", line)]
 
