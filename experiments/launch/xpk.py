@@ -42,5 +42,5 @@ def steps(args: argparse.Namespace, command: Command) -> list[Step]:
     create += [f"--max-restarts={RESTARTS}", f"--restart-on-exit-codes={Interrupted.exit_code}"]
     create += ["--termination-grace-period-seconds=120"]
     setup, run = SETUP.format(package=command.package("tpu")), command.shell("python", command.joined())
-    # xpk sends SIGTERM to the shell that runs the command: exec puts Python in its place.
+    # xpk runs `(command) &` and hands SIGTERM on to that shell alone: exec puts Python in its place.
     return [Run([*create, f"--command={setup} && exec {run}"])]
