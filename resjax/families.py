@@ -33,7 +33,7 @@ class _Families(Mapping[str, Callable[..., Trunk]]):
 
     def __getitem__(self, name: str) -> Callable[..., Trunk]:
         """Raises UserError where a file lacks such a function, or fails."""
-        return _own(name) if _is_own(name) else MODELS[name]
+        return _own(name) if is_own(name) else MODELS[name]
 
     def __iter__(self) -> Iterator[str]:
         return iter(MODELS)
@@ -90,7 +90,8 @@ def examine(name: str, trunk: Trunk, classes: int, image: tuple[int, int, int]) 
     return found
 
 
-def _is_own(name: object) -> bool:
+def is_own(name: object) -> bool:
+    """-> whether `config.model.name` is a function of a file."""
     return isinstance(name, str) and (":" in name or name.endswith(".py"))
 
 
@@ -149,7 +150,7 @@ def _told(name: str, keys: typing.Container[str]) -> Iterator[None]:
     except UserError:
         raise
     except Exception as error:
-        if not _is_own(name) or (isinstance(error, ValueError) and str(error).partition(" is ")[0] in keys):
+        if not is_own(name) or (isinstance(error, ValueError) and str(error).partition(" is ")[0] in keys):
             raise
         file = os.path.abspath(name.partition(":")[0])
         lines = [call.lineno for call in traceback.extract_tb(error.__traceback__) if call.filename == file]

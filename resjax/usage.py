@@ -87,7 +87,7 @@ shown apart, never as the full ones. --seconds ends like Ctrl-C: saved, exit cod
 --engine slurm writes the script of an array job, one missing cell a task, and says how to submit it; a
 task whose time ends is saved and queued again. --engine ray runs the cells as tasks of a Ray cluster; where
 a worker dies, its cell goes on elsewhere from its last checkpoint. In both, the machines must share the
-folders of records and runs.
+folders of records and runs, and a cell that fails stops no other; one by one here, the table ends with it.
 
 {TRACK}A cell is a run of the table's group in W&B, or of the experiment by the table's name in MLflow.
 

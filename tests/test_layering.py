@@ -83,7 +83,7 @@ LAYERS = (
     ("render",),
     ("figure", "catalogue"),
     ("table",),
-    ("plan", "engines.__init__", "engines.slurm", "engines.news"),
+    ("plan", "engines.__init__", "engines.slurm", "engines.news", "engines.demand"),
     ("engines.ray_cluster",),
     ("attempt",),
     ("show", "roster", "verify", "rehearsal"),

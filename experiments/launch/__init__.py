@@ -2,6 +2,7 @@
 
 __main__   the command line
 command    the resjax command that is to run there, checked here
+source     what goes there, and whether it has the files that the command names
 steps      what a launch does: files that are written, commands that are run; shown or done
 tpu_vm, xpk, skypilot, slurm   one target each: its options, and its steps
 

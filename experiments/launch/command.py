@@ -2,11 +2,17 @@
 
 import argparse
 import dataclasses
+import os
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from resjax.__main__ import parse
 from resjax.errors import UserError
+
+if TYPE_CHECKING:
+    from resjax.config import Config
 
 VERBS = ("train", "table")
 # On every machine, in the folder of the source. Images of TPU machines have an older Python than is needed.
@@ -22,10 +28,12 @@ class Command:
     """Attributes:
     words: of the command line, behind `resjax`.
     args: what they mean.
+    files: that it reads and that must be there: of the config or the table, and of nets of one's own.
     """
 
     words: tuple[str, ...]
     args: argparse.Namespace
+    files: tuple[Path, ...]
 
     @property
     def is_table(self) -> bool:
@@ -56,20 +64,21 @@ def read(words: Sequence[str]) -> Command:
     from resjax import tracking
 
     tracking.known(args.track)
-    if words[0] == "table":
-        _check_table(args)
-    else:
-        _check_config(args)
-    return Command(tuple(words), args)
+    files = _of_table(args) if words[0] == "table" else _of_run(args)
+    return Command(tuple(words), args, tuple(dict.fromkeys(files)))
 
 
-def _check_config(args: argparse.Namespace) -> None:
+def _of_run(args: argparse.Namespace) -> list[Path]:
+    """-> the files of a run; raises UserError where it cannot run."""
     from resjax import assemble, budget, config
 
-    assemble.check(budget.shorten(config.load(args.config, args.overrides), args.budget))
+    loaded = config.load(args.config, args.overrides)
+    assemble.check(budget.shorten(loaded, args.budget))
+    return list(_files(args.config, loaded))
 
 
-def _check_table(args: argparse.Namespace) -> None:
+def _of_table(args: argparse.Namespace) -> list[Path]:
+    """-> the files of a table's cells, its own first; raises UserError where it has no such cells."""
     from resjax import table
 
     if args.engine != "plain":
@@ -77,4 +86,15 @@ def _check_table(args: argparse.Namespace) -> None:
     if not args.file:
         raise UserError("resjax table needs a table's file; resjax table --list shows those in experiments")
     loaded, (file, _) = table.load(args.file), table.split(args.file)
-    table.choose(loaded, file, args.row, args.seed)
+    chosen = table.choose(loaded, file, args.row, args.seed)
+    named = (path for cell in chosen for path in _files(cell.flags[1], cell.recipe))
+    return [Path(os.path.normpath(file)), *named]
+
+
+def _files(spec: str, config: "Config") -> Iterator[Path]:
+    """-> those that a config is read from, which `spec` names as `--config` does."""
+    from resjax import families
+
+    own = [config.model.name] if families.is_own(config.model.name) else []
+    for name in (spec, *own):
+        yield Path(os.path.normpath(name.partition(":")[0]))

@@ -3,9 +3,10 @@
     python -m experiments.launch skypilot --name r56 --accelerators tpu-v6e-8 --spot --bucket my-runs -- \\
         train --config configs/cifar10_resnet.py:56 --workdir /mnt/resjax/runs/r56
 
-The source is this folder. --bucket is mounted at /mnt/resjax on all machines, also on those that take over:
-folders of runs, results and data lie there. It must rename folders at once (on Google Cloud: a bucket with
-hierarchical namespace), for that is how a checkpoint comes to be. Exit code 75 has the job started again.
+The source is this folder, but for what git ignores. --bucket is mounted at /mnt/resjax on all machines, also
+on those that take over: folders of runs, results and data lie there. It must rename folders at once (on
+Google Cloud: a bucket with hierarchical namespace), for that is how a checkpoint comes to be. Exit code 75
+has the job started again.
 """
 
 import argparse
@@ -14,6 +15,7 @@ import textwrap
 from pathlib import Path
 from string import Template
 
+from experiments.launch import source
 from experiments.launch.command import ENVIRONMENT, SETUP, Command
 from experiments.launch.steps import Run, Step, Write
 from resjax.errors import Interrupted
@@ -58,6 +60,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def steps(args: argparse.Namespace, command: Command) -> list[Step]:
+    source.check_not_ignored(command.files)
     path = Path("runs") / "launch" / f"{args.name}.yaml"
     launch = ["sky", "jobs", "launch", "--yes", f"--name={args.name}", str(path)]
     return [Write(path, _task(args, command)), Run(launch)]

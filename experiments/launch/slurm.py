@@ -45,7 +45,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def steps(args: argparse.Namespace, command: Command) -> list[Step]:
-    script = _of_table(args, command) if command.is_table else _of_run(args, command)
+    return _of_table(args, command) if command.is_table else _submitted(_of_run(args, command))
+
+
+def _submitted(script: Write) -> list[Step]:
     return [script, Run(["sbatch", str(script.path)])]
 
 
@@ -73,9 +76,9 @@ def _of_run(args: argparse.Namespace, command: Command) -> Write:
     return Write(place.parent / f"{place.name}.slurm.sh", text)
 
 
-def _of_table(args: argparse.Namespace, command: Command) -> Write:
+def _of_table(args: argparse.Namespace, command: Command) -> list[Step]:
     from resjax import mesh, table, tracking
-    from resjax.engines.slurm import Slurm
+    from resjax.engines.slurm import NOTHING, Slurm
 
     if args.nodes > 1:
         raise UserError(f"--nodes is {args.nodes}, but a cell of a table runs on one node; leave it out")
@@ -87,6 +90,7 @@ def _of_table(args: argparse.Namespace, command: Command) -> Write:
     work = table.Work(loaded, cells, given.budget, results, given.workdir, layout, trackers)
     missing = work.missing()
     if not missing:
-        raise UserError(f"no cell of {given.file} is missing, so that there is nothing to submit")
+        return [Run(["echo", NOTHING])]
     requests = {"partition": args.partition, "time": args.time, "cpus-per-task": args.cpus, "gpus": args.gpus}
-    return Write(work.place.absolute() / "slurm.sh", Slurm(given.file, requests).script(work, missing))
+    script = Slurm(given.file, requests).script(work, missing)
+    return _submitted(Write(work.place.absolute() / "slurm.sh", script))

@@ -5,8 +5,8 @@
 
 The source is the last commit. The same launch goes on where a stopped one was, and finds the slice that is
 there; `gcloud compute tpus tpu-vm delete NAME` ends what it costs. Output comes to this terminal: start it in
-tmux. A run that was saved for maintenance (exit code 75) is started again on the slice; a spot slice that was
-taken away is not: delete what is left of it, and launch again.
+tmux. A run that was saved for maintenance (exit code 75) is started again on the slice, one that was killed a
+few times; a spot slice that was taken away is not: delete what is left of it, and launch again.
 
 Hosts of a slice share no disk: where it has several, --nfs names what all of them mount at /mnt/resjax, and
 folders of runs, results and data lie there.
@@ -16,13 +16,17 @@ import argparse
 import tempfile
 from pathlib import Path
 
+from experiments.launch import source
 from experiments.launch.command import ENVIRONMENT, SETUP, Command
 from experiments.launch.steps import Run, Step
+from resjax.errors import UserError
 
 NAME = "tpu-vm"
 MOUNT = "/mnt/resjax"
 RUNTIMES = {"v5litepod": "v2-alpha-tpuv5-lite", "v5p": "v2-alpha-tpuv5", "v6e": "v2-alpha-tpuv6e"}
 OLDER = "tpu-ubuntu2204-base"  # up to v4
+ON_A_HOST = 8  # at most: the number of a type counts chips of v5e and v6e, of others cores, two a chip
+KILLS = 5  # of a process on a host, before it is left at that: memory may be short
 CLONE = """\
 test -d resjax || git -c advice.detachedHead=false clone --quiet resjax.bundle resjax
 cd resjax
@@ -31,11 +35,17 @@ git checkout --quiet --detach FETCH_HEAD"""
 NFS = """\
 mountpoint --quiet {at} || sudo apt-get install --yes --quiet nfs-common
 mountpoint --quiet {at} || (sudo mkdir -p {at} && sudo mount -t nfs {share} {at} && sudo chmod 777 {at})"""
+# 143: asked to stop before there was anything to save. Where one process is killed, the others end with 75.
 AGAIN = """\
+kills=0
 while true; do
   code=0
   {command} || code=$?
-  test "$code" = 75 || exit "$code"
+  case $code in
+    75 | 143) ;;
+    137) kills=$((kills + 1)); test "$kills" -le {kills} || exit "$code" ;;
+    *) exit "$code" ;;
+  esac
 done"""
 
 
@@ -50,6 +60,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def steps(args: argparse.Namespace, command: Command) -> list[Step]:
+    source.check_in_commit(command.files)
+    _check_disk(args, command)
     place = [f"--zone={args.zone}", *([f"--project={args.project}"] if args.project else [])]
     tpus = ["gcloud", "compute", "tpus", "tpu-vm"]
     kind = args.type.partition("-")[0]
@@ -66,9 +78,19 @@ def steps(args: argparse.Namespace, command: Command) -> list[Step]:
     ]
 
 
+def _check_disk(args: argparse.Namespace, command: Command) -> None:
+    number = args.type.rpartition("-")[2]
+    shared = args.nfs and command.args.workdir.is_relative_to(MOUNT)
+    if number.isdecimal() and int(number) > ON_A_HOST and not shared:
+        raise UserError(
+            f"--type {args.type} has several hosts, which share no disk; give --nfs SERVER:/SHARE, and a"
+            f" --workdir in {MOUNT}, where it is mounted"
+        )
+
+
 def _script(args: argparse.Namespace, command: Command) -> str:
     """-> what each host runs."""
     mount = [NFS.format(at=MOUNT, share=args.nfs)] if args.nfs else []
     run = command.shell(f"{ENVIRONMENT}/bin/python", command.joined())
     setup = SETUP.format(package=command.package("tpu"))
-    return "\n".join(["set -e", *mount, CLONE, setup, AGAIN.format(command=run)])
+    return "\n".join(["set -e", *mount, CLONE, setup, AGAIN.format(command=run, kills=KILLS)])

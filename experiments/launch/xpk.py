@@ -11,6 +11,7 @@ a machine.
 
 import argparse
 
+from experiments.launch import source
 from experiments.launch.command import Command
 from experiments.launch.steps import Run, Step
 from resjax.errors import Interrupted
@@ -33,6 +34,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def steps(args: argparse.Namespace, command: Command) -> list[Step]:
+    source.check_in_folder(command.files)
     places = {"zone": args.zone, "project": args.project}
     create = ["xpk", "workload", "create", f"--workload={args.name}", f"--cluster={args.cluster}"]
     create += [f"--{option}={value}" for option, value in places.items() if value]
@@ -40,4 +42,5 @@ def steps(args: argparse.Namespace, command: Command) -> list[Step]:
     create += [f"--max-restarts={RESTARTS}", f"--restart-on-exit-codes={Interrupted.exit_code}"]
     create += ["--termination-grace-period-seconds=120"]
     setup, run = SETUP.format(package=command.package("tpu")), command.shell("python", command.joined())
-    return [Run([*create, f"--command={setup} && {run}"])]
+    # xpk runs `(command) &` and hands SIGTERM on to that shell alone: exec puts Python in its place.
+    return [Run([*create, f"--command={setup} && exec {run}"])]

@@ -3,11 +3,8 @@
 import contextlib
 import dataclasses
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
-
-from ray.exceptions import RayError  # pyright: ignore[reportMissingImports]
-from ray.util.queue import Queue  # pyright: ignore[reportMissingImports]
 
 from resjax.progress import Display, Update
 
@@ -32,11 +29,11 @@ class Moved:
 
 
 class Reporter(Display):
-    """Where a cell runs: sends its progress."""
+    """Where a cell runs: has its progress sent."""
 
-    def __init__(self, label: str, news: Queue):
+    def __init__(self, label: str, send: Callable[[Said | Moved], None]):
         super().__init__(quiet=True)
-        self._label, self._news, self._last = label, news, 0.0
+        self._label, self._send, self._last = label, send, 0.0
 
     def say(self, text: str) -> None:
         self._send(Said(text))
@@ -51,16 +48,15 @@ class Reporter(Display):
         update(done, "")
         yield update
 
-    def _send(self, item: Said | Moved) -> None:
-        with contextlib.suppress(RayError):  # that nobody listens is no reason to stop
-            self._news.put_nowait(item)
-
 
 class View:
-    """Where they are shown: a bar for each cell that runs. A context manager, which removes the bars."""
+    """Where they are shown: a bar for each cell that runs. A context manager, which removes the bars.
 
-    def __init__(self, display: Display, news: Queue):
-        self.say, self._display, self._news = display.say, display, news
+    `receive` gives what has been sent since it was last called.
+    """
+
+    def __init__(self, display: Display, receive: Callable[[], Iterable[Said | Moved]]):
+        self.say, self._display, self._receive = display.say, display, receive
         self._bars: dict[str, tuple[contextlib.ExitStack, Update]] = {}
 
     def __enter__(self) -> "View":
@@ -72,12 +68,11 @@ class View:
 
     def show(self) -> None:
         """Shows what has been sent since the last time."""
-        with contextlib.suppress(RayError):  # the machine of the queue may go; the cells go on
-            for item in self._news.get_nowait_batch(self._news.qsize()):
-                if isinstance(item, Said):
-                    self.say(item.text)
-                else:
-                    self._move(item)
+        for item in self._receive():
+            if isinstance(item, Said):
+                self.say(item.text)
+            else:
+                self._move(item)
 
     def _move(self, item: Moved) -> None:
         if item.label not in self._bars:

@@ -8,6 +8,7 @@ A worker imports this module before it configures JAX, so that nothing which is 
 
 import contextlib
 import dataclasses
+import functools
 import logging
 import os
 import pickle
@@ -20,7 +21,8 @@ import ray  # pyright: ignore[reportMissingImports]
 from ray.exceptions import RayError, RayTaskError  # pyright: ignore[reportMissingImports]
 from ray.util.queue import Queue  # pyright: ignore[reportMissingImports]
 
-from resjax.engines.news import LOOK_EVERY, Reporter, View
+from resjax.engines import demand
+from resjax.engines.news import LOOK_EVERY, Moved, Reporter, Said, View
 from resjax.errors import Interrupted, ResjaxError, UserError
 from resjax.progress import Display, Update
 from resjax.stop import StopRequest
@@ -53,8 +55,9 @@ class Ray:
             return
         with _cluster(self.address), StopRequest() as stop, display:
             news = Queue(actor_options={"num_cpus": 0})
+            receive = functools.partial(_received, news)
             task = ray.remote(**self._options())(_run)
-            with display.task(work.name, len(missing)) as update, View(display, news) as view:
+            with display.task(work.name, len(missing)) as update, View(display, receive) as view:
                 running = {
                     task.options(name=cell.label).remote(pickle.dumps((work, cell)), os.getcwd(), news): cell
                     for cell in missing
@@ -64,19 +67,10 @@ class Ray:
             raise ResjaxError(f"{len(failures)} of {len(missing)} cells failed; {failures[0]}")
 
     def _options(self) -> dict[str, Any]:
-        """-> those of a cell's task; warns where no machine has what it asks for."""
-        gpus = int("GPU" in ray.cluster_resources()) if self.gpus is None else self.gpus
-        wanted = {"CPU": self.cpus, "GPU": gpus, "TPU": self.tpus}
+        """-> those of a cell's task."""
         machines = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-        if not any(all(each.get(name, 0) >= count for name, count in wanted.items()) for each in machines):
-            asked = ", ".join(f"{count} {name}" for name, count in wanted.items() if count)
-            warnings.warn(
-                f"no machine of this Ray cluster has {asked}; cells wait until one does", stacklevel=2
-            )
         return {
-            "num_cpus": self.cpus,
-            "num_gpus": gpus,
-            "resources": {"TPU": self.tpus} if self.tpus else {},
+            **demand.options(self.cpus, self.gpus, self.tpus, machines),
             "max_calls": 1,  # a process a cell: JAX keeps a device's memory, and the devices it found first
             "max_retries": RETRIES,
             "retry_exceptions": [Interrupted],  # of a worker that is asked to go
@@ -157,6 +151,18 @@ def _cancel(tasks: list[Any]) -> None:
     ray.wait(tasks, num_returns=len(tasks), timeout=SAVES_WITHIN)
 
 
+def _send(news: Queue, item: Said | Moved) -> None:
+    with contextlib.suppress(RayError):  # that nobody listens is no reason to stop
+        news.put_nowait(item)
+
+
+def _received(news: Queue) -> list[Said | Moved]:
+    try:
+        return news.get_nowait_batch(news.qsize())
+    except RayError:  # the machine of the queue may go; the cells go on
+        return []
+
+
 def _run(packed: bytes, folder: str, news: Queue) -> None:
     """In a worker: runs a cell and records it."""
     try:
@@ -171,6 +177,6 @@ def _run(packed: bytes, folder: str, news: Queue) -> None:
     from resjax import table
 
     work, cell = pickle.loads(packed)
-    reporter = Reporter(cell.label, news)
+    reporter = Reporter(cell.label, functools.partial(_send, news))
     warnings.showwarning = lambda message, *_: reporter.say(f"{cell.label}: warning: {message}")
     table.run_cell(work, cell, reporter)

@@ -43,6 +43,7 @@ case $$code in
 esac
 exit "$$code"
 """)
+NOTHING = "no cell is missing, so that there is nothing to submit"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,7 +60,7 @@ class Slurm:
 
     def __call__(self, work: Work, missing: Sequence[Cell], display: Display) -> None:
         if not missing:
-            print("no cell is missing, so that there is nothing to submit")
+            print(NOTHING)
             return
         path = work.place / "slurm.sh"
         path.parent.mkdir(parents=True, exist_ok=True)

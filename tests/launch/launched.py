@@ -1,6 +1,7 @@
 """What tests of launches have in common."""
 
 import json
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -12,12 +13,17 @@ TPU = ["tpu-vm", "--name=mine", "--zone=europe-west4-b", "--type=v5litepod-8"]
 XPK = ["xpk", "--name=mine", "--cluster=ours", "--type=v5litepod-16"]
 SKY = ["skypilot", "--name=mine", "--bucket=runs", "--accelerators"]
 ODD = "--config.optim.weight_decay=1e-4"
-TARGETS = {
-    "tpu-vm": TPU,
-    "xpk": XPK,
-    "skypilot": [*SKY, "tpu-v6e-8", "--spot"],
-    "slurm": ["slurm", "--nodes=2", "--gpus=4", "--partition=big one"],
-}
+TABLE = ["table", "table.py", "--row", "plain 4", "--results", "results"]
+ELSEWHERE = {"tpu-vm": TPU, "xpk": XPK, "skypilot": [*SKY, "tpu-v6e-8", "--spot"]}
+TARGETS = {**ELSEWHERE, "slurm": ["slurm", "--nodes=2", "--gpus=4", "--partition=big one"]}
+OF_TABLES = {**ELSEWHERE, "slurm": ["slurm", "--gpus=4", "--partition=big one"]}
+
+
+def commit(folder: Path) -> None:
+    """Makes all that lies in the folder its last commit, and a git repository of it if need be."""
+    author = ["-c", "user.name=a", "-c", "user.email=a@example.org"]
+    for words in (["init"], ["add", "--all", "."], [*author, "commit", "-m", "all"]):
+        subprocess.run(["git", *words], cwd=folder, check=True, capture_output=True)
 
 
 def called(notes: Path) -> list[list[str]]:

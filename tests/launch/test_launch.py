@@ -4,9 +4,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from launched import TARGETS, TPU, Capture, called, dry
+from launched import ELSEWHERE, OF_TABLES, TABLE, TARGETS, TPU, Capture, called, dry
 from refusal import check
-from small_table import write as write_table
 
 from experiments.launch import steps
 from experiments.launch.__main__ import main
@@ -14,16 +13,19 @@ from experiments.launch.steps import Run, Write
 from resjax.errors import RunFailed
 
 
+@pytest.mark.parametrize("verb", ["train", "table"])
 @pytest.mark.parametrize("name", TARGETS)
-def test_what_is_printed_is_what_is_done(name: str, train: list[str], notes: Path, capsys: Capture) -> None:
+def test_what_is_printed_is_what_is_done(
+    name: str, verb: str, train: list[str], notes: Path, capsys: Capture
+) -> None:
     """Run as a shell script, it calls the same programs with the same words, and writes the same files."""
-    script, files = dry(capsys, TARGETS[name], *train), []
+    target, words = (OF_TABLES[name], TABLE) if verb == "table" else (TARGETS[name], train)
+    script, files = dry(capsys, target, *words), []
     assert called(notes) == []
-    for launch in (lambda: main([*TARGETS[name], "--", *train]), lambda: run(script)):
+    for launch in (lambda: main([*target, "--", *words]), lambda: run(script)):
         assert launch() == 0
-        written = [path for path in notes.parent.rglob("mine*") if path.suffix in (".yaml", ".sh")]
-        written += notes.parent.glob("*.slurm.sh")
-        files.append(({path.name: path.read_text() for path in written}, called(notes)))
+        written = [path for path in notes.parent.rglob("*") if path.suffix in (".yaml", ".sh", ".bundle")]
+        files.append(({path.name: path.read_bytes() for path in written}, called(notes)))
         for path in written:
             path.unlink()
     assert files[0] == files[1]
@@ -34,9 +36,10 @@ def run(script: str) -> int:
     return subprocess.run(["bash", "-c", script]).returncode
 
 
-def test_a_table_runs_in_all_processes(tmp_path: Path, capsys: Capture) -> None:
-    table = ["table", str(write_table(tmp_path)), "--row", "plain 4"]
-    assert f"resjax table --distributed {table[1]} --row '\"'\"'plain 4'\"'\"'" in dry(capsys, TPU, *table)
+@pytest.mark.parametrize("name", ELSEWHERE)
+def test_a_table_runs_in_all_processes(name: str, here: Path, capsys: Capture) -> None:
+    text = dry(capsys, ELSEWHERE[name], *TABLE).replace("'\"'\"'", "'")  # a quote within quotes
+    assert "resjax table --distributed table.py --row 'plain 4' --results results" in text
 
 
 BAD = {
@@ -63,10 +66,10 @@ def test_what_cannot_run_is_refused_before_anything_is_reserved(
 
 
 def test_a_program_that_is_not_there_is_named_with_how_to_get_it(
-    train: list[str], capsys: Capture, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    train: list[str], capsys: Capture, monkeypatch: pytest.MonkeyPatch, here: Path
 ) -> None:
-    monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.chdir(tmp_path)
+    before = sorted(here.iterdir())
+    monkeypatch.setenv("PATH", str(here))
     for target, said in zip(
         TARGETS.values(),
         (
@@ -78,7 +81,7 @@ def test_a_program_that_is_not_there_is_named_with_how_to_get_it(
         strict=True,
     ):
         check(main([*target, "--", *train]), capsys.readouterr().err, said)
-    assert list(tmp_path.iterdir()) == []
+    assert sorted(here.iterdir()) == before
 
 
 def test_a_step_that_fails_ends_the_launch_with_its_code(

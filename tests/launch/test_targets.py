@@ -1,36 +1,39 @@
 """What each target of a launch would do, to the word."""
 
+import json
 import os
 import subprocess
 from pathlib import Path
 
 import pytest
 import yaml
-from launched import ODD, SKY, TARGETS, TPU, XPK, Capture, called, dry
-from small_table import write as write_table
+from launched import ODD, SKY, TABLE, TARGETS, TPU, XPK, Capture, called, commit, dry
+from refusal import check
 
 from experiments.launch.__main__ import main
-from experiments.launch.tpu_vm import CLONE
+from experiments.launch.tpu_vm import AGAIN, CLONE, KILLS
+from resjax import config as configs
+from resjax import table
 
 
 def test_a_slice_of_tpus_is_made_given_the_source_and_runs_on_all_hosts(
     train: list[str], notes: Path, capsys: Capture
 ) -> None:
     assert main([*TPU, "--spot", "--project=p", "--nfs=10.0.0.2:/share", "--", *train]) == 0
-    described, made, bundled, copied, ran = called(notes)
+    described, made, copied, ran = called(notes)
     place = ["--zone=europe-west4-b", "--project=p"]
     tpus = ["gcloud", "compute", "tpus", "tpu-vm"]
     assert described == [*tpus, "describe", "mine", *place]
     kind = ["--accelerator-type=v5litepod-8", "--version=v2-alpha-tpuv5-lite", "--spot"]
     assert made == [*tpus, "create", "mine", *place, *kind]
-    assert bundled[:4] == ["git", "bundle", "create", "--quiet"]
-    assert copied == [*tpus, "scp", bundled[4], "mine:resjax.bundle", *place, "--worker=all"]
+    bundle = f"{notes.parent}/mine-resjax.bundle"
+    assert copied == [*tpus, "scp", bundle, "mine:resjax.bundle", *place, "--worker=all"]
+    subprocess.run(["git", "bundle", "verify", "--quiet", bundle], check=True)
     assert ran[:-1] == [*tpus, "ssh", "mine", *place, "--worker=all"]
     script = ran[-1].removeprefix("--command=")
     subprocess.run(["bash", "-n", "-c", script], check=True)
     assert "mount -t nfs 10.0.0.2:/share /mnt/resjax" in script
     assert f"python -m resjax train --distributed --config {train[2]} {ODD} --workdir '" in script
-    assert 'test "$code" = 75 || exit "$code"' in script
 
 
 def test_a_slice_that_is_there_is_not_made_again(
@@ -38,12 +41,7 @@ def test_a_slice_that_is_there_is_not_made_again(
 ) -> None:
     monkeypatch.setenv("THERE", "0")
     assert main([*TPU, "--", *train]) == 0
-    assert [call[-1] if call[0] == "git" else call[4] for call in called(notes)] == [
-        "describe",
-        "HEAD",
-        "scp",
-        "ssh",
-    ]
+    assert [call[4] for call in called(notes)] == ["describe", "scp", "ssh"]
 
 
 @pytest.mark.parametrize(
@@ -61,17 +59,43 @@ def test_the_source_goes_over_and_a_second_launch_brings_the_new_one(tmp_path: P
     """With git itself: what the hosts of a slice do with a bundle. What lies in the folder stays."""
     here, there = tmp_path / "here", tmp_path / "there"
     there.mkdir()
-    subprocess.run(["git", "init", "--quiet", str(here)], check=True)
-    author = ["-c", "user.name=a", "-c", "user.email=a@example.org"]
+    here.mkdir()
     for name in ("one", "two"):
         (here / name).write_text(name)
-        subprocess.run(["git", "add", name], cwd=here, check=True)
-        subprocess.run(["git", *author, "commit", "--quiet", "-m", name], cwd=here, check=True)
+        commit(here)
         bundle = ["git", "bundle", "create", "--quiet", str(there / "resjax.bundle"), "HEAD"]
         subprocess.run(bundle, cwd=here, check=True)
         subprocess.run(["bash", "-c", f"set -e\n{CLONE}"], cwd=there, check=True)
         assert (there / "resjax" / name).read_text() == name
         (there / "resjax" / "run").touch()
+
+
+@pytest.mark.parametrize(
+    ("codes", "last", "left"),
+    [
+        ([75, 143, 75, 0], 0, 0),
+        ([3, 0], 3, 1),
+        ([137, 75, 137, 2, 0], 2, 1),
+        ([*[137] * KILLS, 0], 0, 0),
+        ([*[137] * KILLS, 75, 137, 0], 137, 1),
+    ],
+)
+def test_a_run_on_a_slice_is_started_again(codes: list[int], last: int, left: int, tmp_path: Path) -> None:
+    """As often as it was saved, and a few times where it was killed; what is wrong with it ends it."""
+    (tmp_path / "codes").write_text("".join(f"{code}\n" for code in codes))
+    (tmp_path / "run").write_text("code=$(head -n 1 codes)\nsed -i 1d codes\nexit $code\n")
+    script = "set -e\n" + AGAIN.format(command="bash run", kills=KILLS)
+    assert subprocess.run(["bash", "-c", script], cwd=tmp_path).returncode == last
+    assert len((tmp_path / "codes").read_text().splitlines()) == left
+
+
+def test_hosts_that_share_no_disk_are_told_before(here: Path, capsys: Capture) -> None:
+    several = [*TPU[:-1], "--type=v5litepod-16"]
+    train, shared = ["train", "--config", "config.py", "--workdir"], ["--nfs=10.0.0.2:/share"]
+    for target, place in ((several, "/mnt/resjax/runs"), ([*several, *shared], "runs")):
+        said = r"--type v5litepod-16 has several hosts.* --nfs SERVER:/SHARE.* --workdir in /mnt/resjax"
+        check(main([*target, "--dry-run", "--", *train, place]), capsys.readouterr().err, said)
+    assert "mount -t nfs" in dry(capsys, [*several, *shared], *train, "/mnt/resjax/runs")
 
 
 def test_a_workload_of_gke_restarts_where_a_run_was_saved(train: list[str], notes: Path) -> None:
@@ -84,7 +108,7 @@ def test_a_workload_of_gke_restarts_where_a_run_was_saved(train: list[str], note
     ]
     assert call[-1].startswith("--command=python -m pip install --quiet -e '.[tpu]' -c constraints.txt && ")
     subprocess.run(["bash", "-n", "-c", call[-1].removeprefix("--command=")], check=True)
-    assert "python -m resjax train --distributed --config" in call[-1]
+    assert " && exec python -m resjax train --distributed --config" in call[-1]
 
 
 def test_a_managed_job_recovers_where_a_run_was_saved(train: list[str], notes: Path) -> None:
@@ -158,15 +182,26 @@ def test_a_run_that_was_saved_goes_back_into_the_queue(
     assert (told.read_text().splitlines() if told.exists() else []) == queued
 
 
-def test_a_table_on_slurm_is_the_array_job_of_its_engine(
-    tmp_path: Path, notes: Path, capsys: Capture
-) -> None:
-    table = ["table", str(write_table(tmp_path)), "--results", "results", "--workdir", "runs", "--seed=1"]
-    assert main(["slurm", "--gpus=1", "--", *table]) == 0
+def test_a_table_on_slurm_is_the_array_job_of_its_engine(notes: Path, capsys: Capture) -> None:
+    assert main(["slurm", "--gpus=1", "--", *TABLE]) == 0
     (call,) = called(notes)
-    assert call == ["sbatch", f"{tmp_path}/runs/small/slurm.sh"]
+    assert call == ["sbatch", f"{notes.parent}/runs/small/slurm.sh"]
     text = Path(call[1]).read_text()
     assert "#SBATCH --gpus=1\n" in text
-    assert "seeds=(1 1)" in text
-    assert main(["slurm", "--nodes=2", "--", *table]) == 2
+    assert "seeds=(0 1)" in text
+    assert main(["slurm", "--nodes=2", "--", *TABLE]) == 2
     assert "--nodes is 2, but a cell of a table runs on one node" in capsys.readouterr().err
+
+
+def test_of_a_table_on_slurm_that_is_done_nothing_is_submitted(
+    notes: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """As with `resjax table --engine slurm`."""
+    (cell,) = table.choose(table.load("table.py"), Path("table.py"), "plain 4", 0)
+    record = notes.parent / "results" / "small" / cell.record_name
+    record.parent.mkdir(parents=True)
+    known = {"row": "plain 4", "seed": 0, "versions": {}, "device": {}, "diverged_at": 1}
+    record.write_text(json.dumps(known | {"config": configs.portable(cell.config)}))
+    assert main(["slurm", "--", *TABLE, "--seed=0"]) == 0
+    assert capfd.readouterr().out == "no cell is missing, so that there is nothing to submit\n"
+    assert called(notes) == []
