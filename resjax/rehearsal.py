@@ -18,6 +18,7 @@ from resjax.config import Config
 from resjax.data import sources
 from resjax.data.sources import Dataset
 from resjax.device import Batch, DeviceData, Features, Images
+from resjax.errors import ResjaxError
 from resjax.exchange import Exchange, exchanges
 from resjax.feed import AHEAD
 from resjax.job import Job
@@ -66,9 +67,10 @@ class Need:
 
 @dataclasses.dataclass(frozen=True)
 class Rehearsal:
-    """A job whose arrays are shapes."""
+    """A job whose arrays are shapes, for a target of that name."""
 
     job: Job
+    target: str
 
     def train(self) -> Need:
         """-> what the program of training steps needs, in its last phase."""
@@ -171,7 +173,7 @@ class Rehearsal:
             compiled = lowered.compile()
         except jax.errors.JaxRuntimeError as error:
             seconds = time.perf_counter() - start
-            return _refused(error, given, **known, compile_seconds=seconds)
+            return _refused(error, self.target, given, **known, compile_seconds=seconds)
         return _accepted(compiled, **known, compile_seconds=time.perf_counter() - start)
 
 
@@ -191,11 +193,16 @@ def _accepted(compiled: Any, **known: Any) -> Need:
     )
 
 
-def _refused(error: Exception, arguments: int, **known: Any) -> Need:
-    """The TPU's compiler gives no program that its memory cannot hold, but says what it would take."""
+def _refused(error: Exception, target: str, arguments: int, **known: Any) -> Need:
+    """The TPU's compiler gives no program that its memory cannot hold, but says what it would take; raises
+    ResjaxError where it says something else.
+    """
     found = REFUSED.search(str(error))
     if not found:
-        raise error
+        reason = str(error).partition("\n")[0]
+        raise ResjaxError(
+            f"the compiler for {target} refused the program {known['program']}: {reason}"
+        ) from error
     temporaries = round(float(found[1]) * 1024 ** POWERS[found[2]])
     return Need(
         **known,
@@ -218,7 +225,7 @@ def rehearse(config: Config, target: Target, layout: Layout | None) -> Rehearsal
         dataset, config = _unknown(config), _streamed(config)
     alone = target.here and layout.size == 1
     mesh = None if alone else layout.mesh(target.devices)
-    return Rehearsal(jobs.build(config, lambda **_: dataset, mesh))
+    return Rehearsal(jobs.build(config, lambda **_: dataset, mesh), target.name)
 
 
 def _streamed(config: Config) -> Config:
