@@ -39,7 +39,7 @@ class Need:
     Attributes:
       program: `train` or `eval`.
       examples: in a step, of all devices.
-      refused: the compiler makes no program, for it would not fit; it tells the bytes of temporaries.
+      refused: the compiler makes no program, for it would not fit; it tells the bytes that it would take.
       arguments: bytes, as the compiler lays them out; of a refused program, as they are.
       temporaries: bytes.
       beside: bytes that lie on the device meanwhile for the other program.
@@ -194,8 +194,8 @@ def _accepted(compiled: Any, **known: Any) -> Need:
 
 
 def _refused(error: Exception, target: str, arguments: int, **known: Any) -> Need:
-    """The TPU's compiler gives no program that its memory cannot hold, but says what it would take; raises
-    ResjaxError where it says something else.
+    """The TPU's compiler gives no program that its memory cannot hold, but says what it would take, by the name
+    of temporaries: arguments and results too (libtpu 0.0.42). Raises ResjaxError where it says something else.
     """
     found = REFUSED.search(str(error))
     if not found:
@@ -203,7 +203,7 @@ def _refused(error: Exception, target: str, arguments: int, **known: Any) -> Nee
         raise ResjaxError(
             f"the compiler for {target} refused the program {known['program']}: {reason}"
         ) from error
-    temporaries = round(float(found[1]) * 1024 ** POWERS[found[2]])
+    temporaries = max(round(float(found[1]) * 1024 ** POWERS[found[2]]) - arguments, 0)
     return Need(
         **known,
         refused=True,

@@ -50,12 +50,12 @@ def test_a_program_that_is_too_large_does_not_fit(
     train = found.needs[0]
     assert found.verdict == "does not fit: nothing that was tried does"
     assert train.refused
-    assert train.temporaries == round(20.02 * 2**30)
-    assert train.peak == train.arguments + train.temporaries + train.beside
+    assert train.arguments > 0
+    assert train.peak == round(20.02 * 2**30) + train.beside  # what libtpu tells has the arguments in it
     assert {(trial.key, trial.fits) for trial in found.trials} == {("remat", False), ("batch_size", False)}
     forecast.show(found, as_json=False)
     printed = capsys.readouterr().out
-    assert re.search(r"temporaries +│ +20,500\.5 MiB │", printed)
+    assert re.search(r"peak +│ +20,500\.[5-9] MiB │", printed)
     assert re.search(r"limited by +│ +unknown │", printed)
 
 
@@ -78,5 +78,6 @@ def test_libtpu_says_so_of_a_net_that_is_too_large() -> None:
     )
     found: dict[str, Any] = json.loads(done.stdout)
     assert found["verdict"] == "does not fit: nothing that was tried does"
-    assert found["needs"][0]["refused"]
-    assert found["needs"][0]["temporaries"] > found["target"]["memory"]
+    train = found["needs"][0]
+    assert train["refused"]
+    assert 1 < train["peak"] / train["arguments"] < 1.5  # one example's temporaries are few
