@@ -194,8 +194,11 @@ def _accepted(compiled: Any, **known: Any) -> Need:
 
 
 def _refused(error: Exception, target: str, arguments: int, **known: Any) -> Need:
-    """The TPU's compiler gives no program that its memory cannot hold, but says what it would take, by the name
-    of temporaries: arguments and results too (libtpu 0.0.42). Raises ResjaxError where it says something else.
+    """The TPU's compiler gives no program that its memory cannot hold, but says what it would take; arguments
+    and results are among its temporaries then (libtpu 0.0.42).
+
+    Raises:
+      ResjaxError: it says something else.
     """
     found = REFUSED.search(str(error))
     if not found:
