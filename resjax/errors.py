@@ -2,6 +2,7 @@
 
 import difflib
 from collections.abc import Iterable
+from typing import Any
 
 
 class ResjaxError(Exception):
@@ -29,6 +30,9 @@ class Diverged(ResjaxError):
         super().__init__(message)
         self.step = step
 
+    def __reduce__(self) -> tuple[Any, ...]:  # between processes, errors are made again from this
+        return type(self), (str(self), self.step)
+
 
 class Interrupted(ResjaxError):
     """SIGTERM or Ctrl-C: the state is saved, and the same command goes on (75 is EX_TEMPFAIL)."""
@@ -42,6 +46,9 @@ class RunFailed(ResjaxError):
     def __init__(self, message: str, exit_code: int):
         super().__init__(message)
         self.exit_code = exit_code
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (str(self), self.exit_code)
 
 
 class Differs(ResjaxError):

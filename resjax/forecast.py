@@ -54,6 +54,7 @@ def _lines(need: Need, plan: Plan) -> list[tuple[str, str]]:
         ("collectives", "; ".join(kinds) or "none"),
         *((f"ms of {name} at its peak", _ms(seconds.get(name))) for name in RATES),
         ("limited by", limit),
+        ("ms of a step, at least", _ms(least or None)),
         ("images/s of all devices, by that", f"{need.examples / least:,.0f}" if least else "unknown"),
         ("traced and compiled in, s", f"{need.compile_seconds:.1f}"),
     ]

@@ -16,6 +16,7 @@ from resjax import backend, record
 from resjax import mesh as meshes
 from resjax.config import Config
 from resjax.errors import UserError
+from resjax.exchange import Exchange
 from resjax.mesh import Layout
 from resjax.rehearsal import Need, rehearse
 from resjax.schema import merged
@@ -66,6 +67,23 @@ class Plan:
         }
         advice = [ways[trial.key].format(trial.value) for trial in self.trials if trial.fits]
         return "does not fit: " + (" or ".join(reversed(advice)) or "nothing that was tried does")
+
+    @classmethod
+    def from_dict(cls, found: dict[str, Any]) -> "Plan":
+        """-> the plan of a record, which `to_dict` made, for `forecast.show`; its target has no devices."""
+        target, needs = dict(found["target"]), [dict(need) for need in found["needs"]]
+        name = target.pop("name")
+        for need in needs:
+            del need["bounds"]
+            need["exchanges"] = tuple(Exchange(**each) for each in need["exchanges"])
+        return cls(
+            model=found["model"],
+            target=Target(name, "unknown", (), Chip(**target), False),
+            mesh=found["mesh"],
+            whole=found["whole"],
+            needs=tuple(Need(**need) for need in needs),
+            trials=tuple(Trial(**trial) for trial in found["trials"]),
+        )
 
     def to_dict(self) -> dict[str, Any]:
         found = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}

@@ -18,6 +18,7 @@ from resjax.config import Config
 from resjax.data import sources
 from resjax.data.sources import Dataset
 from resjax.device import Batch, DeviceData, Features, Images
+from resjax.errors import ResjaxError
 from resjax.exchange import Exchange, exchanges
 from resjax.feed import AHEAD
 from resjax.job import Job
@@ -38,7 +39,7 @@ class Need:
     Attributes:
       program: `train` or `eval`.
       examples: in a step, of all devices.
-      refused: the compiler makes no program, for it would not fit; it tells the bytes of temporaries.
+      refused: the compiler makes no program, for it would not fit; it tells the bytes that it would take.
       arguments: bytes, as the compiler lays them out; of a refused program, as they are.
       temporaries: bytes.
       beside: bytes that lie on the device meanwhile for the other program.
@@ -66,9 +67,10 @@ class Need:
 
 @dataclasses.dataclass(frozen=True)
 class Rehearsal:
-    """A job whose arrays are shapes."""
+    """A job whose arrays are shapes, for a target of that name."""
 
     job: Job
+    target: str
 
     def train(self) -> Need:
         """-> what the program of training steps needs, in its last phase."""
@@ -171,7 +173,7 @@ class Rehearsal:
             compiled = lowered.compile()
         except jax.errors.JaxRuntimeError as error:
             seconds = time.perf_counter() - start
-            return _refused(error, given, **known, compile_seconds=seconds)
+            return _refused(error, self.target, given, **known, compile_seconds=seconds)
         return _accepted(compiled, **known, compile_seconds=time.perf_counter() - start)
 
 
@@ -191,12 +193,20 @@ def _accepted(compiled: Any, **known: Any) -> Need:
     )
 
 
-def _refused(error: Exception, arguments: int, **known: Any) -> Need:
-    """The TPU's compiler gives no program that its memory cannot hold, but says what it would take."""
+def _refused(error: Exception, target: str, arguments: int, **known: Any) -> Need:
+    """The TPU's compiler gives no program that its memory cannot hold, but says what it would take; arguments
+    and results are among its temporaries then (libtpu 0.0.42).
+
+    Raises:
+      ResjaxError: it says something else.
+    """
     found = REFUSED.search(str(error))
     if not found:
-        raise error
-    temporaries = round(float(found[1]) * 1024 ** POWERS[found[2]])
+        reason = str(error).partition("\n")[0]
+        raise ResjaxError(
+            f"the compiler for {target} refused the program {known['program']}: {reason}"
+        ) from error
+    temporaries = max(round(float(found[1]) * 1024 ** POWERS[found[2]]) - arguments, 0)
     return Need(
         **known,
         refused=True,
@@ -218,7 +228,7 @@ def rehearse(config: Config, target: Target, layout: Layout | None) -> Rehearsal
         dataset, config = _unknown(config), _streamed(config)
     alone = target.here and layout.size == 1
     mesh = None if alone else layout.mesh(target.devices)
-    return Rehearsal(jobs.build(config, lambda **_: dataset, mesh))
+    return Rehearsal(jobs.build(config, lambda **_: dataset, mesh), target.name)
 
 
 def _streamed(config: Config) -> Config:

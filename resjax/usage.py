@@ -132,11 +132,13 @@ least time of a step by the chip's peak figures. Nothing is run, and the data se
 Where training does not fit, rematerialisation, smaller batches, and the batch in parts of such a size
 (config.train.accumulate) are compiled in turn, until one of each fits.
 --topology takes v4, v5e, v5p and v6e with the slice's shape, and needs libtpu: pip install 'resjax[tpu]'.
---mesh is as in training.
+--mesh is as in training. Without --topology, XLA_FLAGS=--xla_force_host_platform_device_count=8 has this
+machine's processor stand for eight devices.
 
 {OVERRIDES}
 examples:
   resjax plan --config configs/cifar10_resnet.py:56
+  XLA_FLAGS=--xla_force_host_platform_device_count=8 resjax plan --config configs/cifar10_resnet.py:56
   resjax plan --config configs/imagenet_resnet.py:50 --topology v5e:2x4 --config.train.batch_size=1024
   resjax plan --config configs/cifar10_resnet.py:110 --topology v6e:1x1 --json
 """

@@ -2,7 +2,9 @@
 
 Process 0 has the hub, which listens at the coordinator's address; every other process keeps a connection to
 it for as long as it runs. A process that dies is known at once, for its connection is closed; a host that
-vanishes, behind `sockets.VANISHED` seconds. JAX's own coordination goes through the same address.
+vanishes, behind `sockets.VANISHED` seconds. One that is stopped rather than gone is not, for its system
+answers for it: that it is silent is found by JAX's heartbeats alone, by default behind 100 s. JAX's own
+coordination goes through the same address.
 
 A message has a `kind`, and the number of the process that it is `from`.
 """

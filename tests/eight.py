@@ -21,6 +21,7 @@ if __name__ == "__main__":
     os.environ |= {"JAX_ENABLE_COMPILATION_CACHE": "true", "JAX_COMPILATION_CACHE_DIR": f"{sys.argv[1]}/xla"}
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from ml_collections import ConfigDict
@@ -112,6 +113,15 @@ def compare(config: Config, folder: Path, *names: str) -> dict[str, Any]:
     return found
 
 
+def narrow(config: Config, folder: Path, layout: Layout) -> tuple[list[str], list[float]]:
+    """-> the types of a last state's floating-point numbers, and the losses."""
+    curve = train(config, folder, layout=layout)["curve"]
+    with Checkpoints(folder, read_only=True) as checkpoints:
+        found = checkpoints.arrays(config.schedule.length)
+    types = {str(x.dtype) for x in found.values() if jnp.issubdtype(x.dtype, jnp.inexact)}
+    return sorted(types), [row["train/loss"] for row in curve if "train/loss" in row]
+
+
 def read_by_others(config: Config, folder: Path) -> dict[str, list[str]]:
     """-> the digests of each run's last state, as every layout reads it."""
     found: dict[str, list[str]] = {}
@@ -168,6 +178,8 @@ def main(folder: Path) -> dict[str, Any]:
     parts = convolutional("--config.train.accumulate=2", "--config.schedule.length=25")
     found["parts"] = compare(parts, folder / "parts", "eight", "split")
     found["phases"] = compare(connected(), folder / "phases", "split")
+    bfloat16 = convolutional("--config.model.dtype=bfloat16", "--config.schedule.length=25")
+    found["narrow"] = narrow(bfloat16, folder / "narrow", Layout(2))
     found["gone on"] = {
         f"{a}-{b}": go_on(config, conv, a, b) for a, b in (("eight", "one"), ("one", "split"))
     }

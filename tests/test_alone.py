@@ -1,12 +1,16 @@
 """What runs in a process of its own comes back: values, errors, and the news of a crash."""
 
 import os
+import pickle
 import resource
 
 import pytest
 
-from resjax import alone
-from resjax.errors import RunFailed, UserError
+from resjax import alone, errors
+from resjax.errors import Diverged, ResjaxError, RunFailed, UserError
+
+KINDS = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, ResjaxError)]
+BESIDE = {Diverged: 7, RunFailed: 9}  # what the message is not alone with
 
 
 def limits() -> tuple[int, int]:
@@ -26,6 +30,14 @@ def test_it_has_all_the_stack_that_there_may_be_and_we_have_what_we_had() -> Non
 def test_what_it_raises_is_raised() -> None:
     with pytest.raises(UserError, match=r"^config\.seed is 'x'"):
         alone.run("a refusal", refuse)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_error_can_come_from_another_process(kind: type[ResjaxError]) -> None:
+    error = kind("it ended", *([BESIDE[kind]] if kind in BESIDE else []))
+    again = pickle.loads(pickle.dumps(error))
+    assert (type(again), str(again), vars(again)) == (kind, "it ended", vars(error))
+    assert again.exit_code == error.exit_code
 
 
 def test_a_crash_is_told() -> None:

@@ -136,6 +136,13 @@ def test_a_batch_in_parts_is_shared_out_as_it_lies(eight: dict[str, Any]) -> Non
     assert all(0 < eight["parts"][name]["distance"] < BOUND for name in ("eight", "split"))
 
 
+def test_bfloat16_is_for_computing_alone_on_a_mesh_too(eight: dict[str, Any]) -> None:
+    types, losses = eight["narrow"]
+    assert types == ["float32"]
+    assert bool(jnp.isfinite(jnp.asarray(losses)).all())
+    assert losses[-1] < losses[0]
+
+
 def test_a_checkpoint_is_read_by_every_layout_to_the_same_bits(eight: dict[str, Any]) -> None:
     for name, digests in eight["read"].items():
         assert digests == 3 * [eight["conv"][name]["state_sha256"]]

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from experiments.benchmarks import memory, numerics, page, startup, watching
+from resjax import forecast
+from resjax.preflight import Plan
 
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "experiments" / "results" / "benchmarks"
@@ -49,14 +51,17 @@ def test_the_readme_s_rows_are_those_of_the_pages() -> None:
     assert set(shown) <= {line for lines in pages for line in lines}
 
 
-def test_the_readme_s_plan_is_the_recorded_one() -> None:
+def test_the_readme_s_plan_is_the_recorded_one_as_it_is_printed_today(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     command, _, printed = (RESULTS.parent / "preflight" / "resnet50.txt").read_text().partition("\n")
     record = json.loads((RESULTS.parent / "preflight" / "resnet50.json").read_text())
     readme = (ROOT / "README.md").read_text()
     assert printed.strip() in readme
     assert command.removeprefix("$ ") in readme
     assert record["verdict"] in printed
-    assert f"{record['needs'][0]['peak'] / 2**20:,.1f} MiB" in printed
+    forecast.show(Plan.from_dict(record), as_json=False)
+    assert capsys.readouterr().out == printed
 
 
 def test_memory_has_every_net_with_every_policy() -> None:

@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
+from jax._src.clusters import cloud_tpu_cluster, cluster
 from refusal import refuse
 from small_table import write as write_table
 from together import (
@@ -63,6 +64,15 @@ def test_two_processes_do_what_one_does(undisturbed: Path, recipe: Path, tmp_pat
     assert [json.loads(line) for line in lines] == two["curve"]
     assert len(list((undisturbed / "tensorboard").iterdir())) == 1
     assert {path.name for path in undisturbed.iterdir()} == {path.name for path in tmp_path.iterdir()}
+
+
+def test_the_bits_are_the_same_where_each_process_streams_its_own_examples(
+    undisturbed: Path, recipe: Path, tmp_path: Path
+) -> None:
+    command = ("train", "--config", recipe, "--workdir", tmp_path, "--config.data.hold=host")
+    assert_codes(run(*command), 0, 0)
+    for key in ("state_sha256", "curve", "metrics"):
+        assert result(tmp_path)[key] == result(undisturbed)[key]
 
 
 def test_two_processes_start_from_a_run_and_are_taught_by_it(undisturbed: Path, tmp_path: Path) -> None:
@@ -200,4 +210,18 @@ def test_the_environment_of_slurm_is_read(monkeypatch: pytest.MonkeyPatch) -> No
         monkeypatch.setenv(name, value)
     by_hand = {"coordinator": None, "processes": None, "process": None, "join_timeout": 7.0}
     expected = Group(f"localhost:{task['JAX_COORDINATOR_PORT']}", 4, 3, 7.0, [3])
+    assert environment.parse(distributed=True, **by_hand) == expected
+
+
+def test_the_environment_of_tpu_slices_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the second host of the second of two, as GKE has it; that the machine has TPUs is pretended."""
+    for module in (cluster, cloud_tpu_cluster):
+        monkeypatch.setattr(module, "running_in_cloud_tpu_vm", True)
+    slices = {"COORDINATOR_ADDRESS": "localhost:8080", "NUM_SLICES": "2", "SLICE_ID": "1"}
+    host = {"WORKER_HOSTNAMES": "host2,host3", "WORKER_ID": "1", "SKIP_MDS_QUERY": "1"}
+    for prefix, values in (("MEGASCALE", slices), ("TPU", host)):
+        for name, value in values.items():
+            monkeypatch.setenv(f"{prefix}_{name}", value)
+    by_hand = {"coordinator": None, "processes": None, "process": None, "join_timeout": 7.0}
+    expected = Group(f"localhost:{cloud_tpu_cluster.coordinator_port}", 4, 3, 7.0, None)
     assert environment.parse(distributed=True, **by_hand) == expected

@@ -2,15 +2,30 @@
 
 import json
 import re
+import threading
 from pathlib import Path
 
 import numpy as np
 import pytest
 from small_table import records
 from small_table import write as write_table
-from together import BOUND, assert_codes, distance, pair, recipe, result, run, shared_programs, start
+from test_maintenance import Server
+from together import (
+    BOUND,
+    LONGEST,
+    assert_codes,
+    distance,
+    pair,
+    recipe,
+    result,
+    run,
+    shared_programs,
+    start,
+)
 
+from resjax import maintenance
 from resjax.__main__ import main
+from resjax.stop import MAINTENANCE
 
 __all__ = ["recipe", "shared_programs"]
 pytestmark = pytest.mark.slow
@@ -88,6 +103,25 @@ def test_processes_go_through_a_table_together(tmp_path: Path) -> None:
     assert_codes(run("table", table, *places), 0, 0)
     found = [json.loads(path.read_text()) for path in records(tmp_path)]
     assert [record["processes"] for record in found] == [2, 2, 2, 2]
+
+
+def test_a_notice_to_one_host_stops_both_processes_at_one_step(recipe: Path, tmp_path: Path) -> None:
+    """Process 1 alone has a server to ask, and asks it every few seconds."""
+    command = ("train", "--config", recipe, "--workdir", tmp_path, "--config.schedule.length=200000")
+    with Server(maintenance_event="NONE", preempted="FALSE") as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        places = [{}, {maintenance.ELSEWHERE: f"127.0.0.1:{server.server_port}"}]
+        with start(pair(*command), places) as processes:
+            with server.lock:
+                assert server.lock.wait_for(lambda: min(server.asked.values()) > 0, LONGEST)
+            server.answers["maintenance-event"] = "TERMINATE_ON_HOST_MAINTENANCE"
+            ended = processes.ended()
+        server.shutdown()
+    assert_codes(ended, 75, 75)
+    said = re.compile(rf"^resjax: {MAINTENANCE}: saved step (\d+) of 200000 in {tmp_path}/checkpoints", re.M)
+    found = [said.findall(each.said) for each in ended]
+    assert len(found[0]) == 1
+    assert found[0] == found[1]
 
 
 def test_twenty_kills_leave_the_bits(recipe: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,12 +5,14 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from resjax import config as configs
 from resjax import job as jobs
 from resjax import programs, step
+from resjax.checkpoint import Checkpoints
 from resjax.config import Config
 from resjax.digests import digest
 from resjax.errors import Diverged
@@ -36,6 +38,20 @@ def test_a_run_learns_and_says_where_it_came_from(tiny: Config, tmp_path: Path) 
     assert result["seconds"] > 0
     assert result["images_per_second"] > 0
     assert result == json.loads((tmp_path / "result.json").read_text())
+
+
+def test_bfloat16_is_for_computing_alone(tiny: Config, tmp_path: Path) -> None:
+    result = train(with_(tiny, schedule__length=30, model__dtype="bfloat16"), tmp_path / "narrow")
+    losses = [row["train/loss"] for row in result["curve"] if "train/loss" in row]
+    assert np.isfinite(losses).all()
+    assert losses[-1] < losses[0]
+    assert any(float(jnp.bfloat16(loss)) != loss for loss in losses)  # they are wider
+    with Checkpoints(tmp_path / "narrow", read_only=True) as checkpoints:
+        arrays = checkpoints.arrays(30)
+    kinds = {str(array.dtype) for array in arrays.values() if jnp.issubdtype(array.dtype, jnp.inexact)}
+    assert kinds == {"float32"}
+    wide = train(with_(tiny, schedule__length=30), tmp_path / "wide")
+    assert wide["curve"][0]["train/loss"] != losses[0]
 
 
 def test_same_seed_same_bits_other_seed_other_bits(tiny: Config, tmp_path: Path) -> None:
