@@ -18,7 +18,7 @@ from typing import Any, NoReturn
 import jax
 
 from resjax.environment import Group
-from resjax.errors import Diverged, FolderBusy, Interrupted, ResjaxError, RunFailed, UserError
+from resjax.errors import Diverged, FolderBusy, Interrupted, ResjaxError, RunFailed, Stopped, UserError
 from resjax.sockets import VANISHED, Message
 from resjax.wire import Hub, Member
 
@@ -80,7 +80,9 @@ class _Here:
             self._await_the_end(VANISHED + SETTLES if _is_runtime_s(error) else SETTLES / 4)
         self.leaving = True
         if not isinstance(error, RunFailed):  # that is another one's reason
-            text = str(error) if isinstance(error, ResjaxError) else f"{type(error).__name__}: {error}"
+            text = (
+                str(error) if isinstance(error, ResjaxError | Stopped) else f"{type(error).__name__}: {error}"
+            )
             self.wire.say({"kind": "stopped", "code": _code(error), "text": text.partition("\n")[0]})
         self.wire.close()
 
@@ -93,7 +95,7 @@ class _Here:
 
 def _code(error: BaseException) -> int:
     """-> the exit code that the command line has for it."""
-    if isinstance(error, ResjaxError):
+    if isinstance(error, ResjaxError | Stopped):
         return error.exit_code
     if isinstance(error, KeyboardInterrupt):
         return 130
@@ -105,9 +107,15 @@ def _is_runtime_s(error: BaseException) -> bool:
 
 
 def _end(code: int, sentence: Callable[[], str], patience: float) -> NoReturn:
+    """The sentence may read a folder whose server went with the lost host: it cannot keep us here."""
     time.sleep(patience)
-    print(f"resjax: {sentence()}", file=sys.stderr, flush=True)
-    os._exit(code)
+    latest = threading.Timer(SETTLES, os._exit, (code,))
+    latest.daemon = True
+    latest.start()
+    try:
+        print(f"resjax: {sentence()}", file=sys.stderr, flush=True)
+    finally:
+        os._exit(code)
 
 
 _here: _Here | None = None
