@@ -62,16 +62,16 @@ class _Here:
             self._note(message["round"], sender, message["text"])
         elif message["kind"] == "stopped" and not self._has_reason:
             code, text = message["code"], f"process {sender} stopped: {message['text']}"
-            self._end(code, lambda: text, SAVES if code == Interrupted.exit_code else SETTLES)
+            self._end(code, text, patience=SAVES if code == Interrupted.exit_code else SETTLES)
         elif message["kind"] == "lost":
-            lost = f"process {sender} of {self.count} was lost"
-            self._end(Interrupted.exit_code, lambda: f"{lost}; {self.saved()}")
+            text = f"process {sender} of {self.count} was lost"
+            self._end(Interrupted.exit_code, text, lambda: f"; {self.saved()}")
 
-    def _end(self, code: int, sentence: Callable[[], str], patience: float = 0.0) -> None:
+    def _end(self, code: int, text: str, rest: Callable[[], str] = lambda: "", patience: float = 0.0) -> None:
         """Ends this process, which may wait for ever in a collective, where it does not by itself."""
         if self.leaving or not self._ending.acquire(blocking=False):
             return
-        threading.Thread(target=_end, args=(code, sentence, patience), daemon=True).start()
+        threading.Thread(target=_end, args=(code, text, rest, patience), daemon=True).start()
 
     def leave(self, error: BaseException) -> None:
         """Tells the others why this process stops, unless it is for want of another one."""
@@ -106,14 +106,15 @@ def _is_runtime_s(error: BaseException) -> bool:
     return isinstance(error, jax.errors.JaxRuntimeError)
 
 
-def _end(code: int, sentence: Callable[[], str], patience: float) -> NoReturn:
-    """The sentence may read a folder whose server went with the lost host: it cannot keep us here."""
+def _end(code: int, text: str, rest: Callable[[], str], patience: float) -> NoReturn:
+    """The sentence's rest is left out where it cannot be had: its folder may have been the lost host's."""
     time.sleep(patience)
-    latest = threading.Timer(SETTLES, os._exit, (code,))
-    latest.daemon = True
-    latest.start()
+    found: list[str] = []
+    reader = threading.Thread(target=lambda: found.append(rest()), daemon=True)
+    reader.start()
+    reader.join(SETTLES)
     try:
-        print(f"resjax: {sentence()}", file=sys.stderr, flush=True)
+        print(f"resjax: {text}{''.join(found)}", file=sys.stderr, flush=True)
     finally:
         os._exit(code)
 
