@@ -20,7 +20,7 @@ from resjax.__main__ import one_voice
 from resjax.errors import Interrupted, ResjaxError, UserError, did_you_mean
 from resjax.options import Parser
 from resjax.progress import Display
-from resjax.stop import time_limit
+from resjax.stop import interruptible, time_limit
 
 FOLDER = Path(__file__).parent
 # Of most value first: the paper that all others are held against, the grid that no paper has, then the rest;
@@ -62,7 +62,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     backend.configure()
     end = time.monotonic() + args.seconds if args.seconds else None
     try:
-        with one_voice():
+        with one_voice(), interruptible():
             return _all(args, [_spec(name) for name in args.tables or ORDER], end)
     except ResjaxError as error:
         print(f"resjax: {error}", file=sys.stderr)

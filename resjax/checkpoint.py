@@ -9,7 +9,6 @@ have; each reads what its devices hold by itself, so that damage which one of th
 
 import contextlib
 import functools
-import shutil
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -26,7 +25,7 @@ from orbax.checkpoint import checkpoint_managers as policies
 from resjax import processes
 from resjax.digests import digest, layout, named
 from resjax.errors import ResjaxError, UserError
-from resjax.storage import DAMAGED, FOLDER, reason
+from resjax.storage import DAMAGED, FOLDER, is_seen, move, reason
 
 State = TypeVar("State")
 
@@ -53,7 +52,6 @@ class Checkpoints:
 
     def __init__(self, workdir: Path, *, read_only: bool = False):
         self.folder = (workdir / FOLDER).absolute()
-        self._damaged = workdir / DAMAGED
         self._read_only = read_only
         if read_only and not self.folder.is_dir():
             raise UserError(f"{workdir} holds no checkpoints; train first")
@@ -132,7 +130,8 @@ class Checkpoints:
         Args:
           like: the shapes and types of the state when so many steps are done, and where it is to lie.
         """
-        for step in reversed(self.steps()):
+        for step in reversed(processes.tell(self.steps())):  # all take the same: each may see other folders
+            is_seen(functools.partial(self._sees, step))
             try:
                 return self.restore(step, like(step))
             except ResjaxError:
@@ -141,16 +140,18 @@ class Checkpoints:
                 self._set_aside(step, reason(error))
         return None
 
+    def _sees(self, step: int) -> bool:
+        self._manager.reload()
+        return step in self.steps()
+
     def _set_aside(self, step: int, why: str) -> None:
         if self._read_only:
             warnings.warn(f"checkpoint {step} in {self.folder} is damaged ({why}); skipped", stacklevel=3)
             return
-        target = self._damaged / str(step)
+        target = self.folder.parent / DAMAGED / str(step)
         with processes.agreeing():
             if processes.is_first():
-                self._damaged.mkdir(exist_ok=True)
-                shutil.rmtree(target, ignore_errors=True)
-                (self.folder / str(step)).rename(target)
+                move(self.folder / str(step), target)
         self._manager.reload()
         if processes.is_first():
             warnings.warn(f"checkpoint {step} is damaged ({why}); moved to {target}", stacklevel=3)

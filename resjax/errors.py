@@ -40,6 +40,12 @@ class Interrupted(ResjaxError):
     exit_code = 75
 
 
+class Stopped(KeyboardInterrupt):
+    """A signal where no run hears it: on its way to become `Interrupted`, it is not taken for a bad file."""
+
+    exit_code = Interrupted.exit_code
+
+
 class RunFailed(ResjaxError):
     """A process of ours ended by itself; the message is its own, and so is the exit code."""
 

@@ -5,6 +5,7 @@ The host's metadata server gives it ahead of the signal: `instance/maintenance-e
 """
 
 import contextlib
+import http.client
 import os
 import threading
 import urllib.request
@@ -58,5 +59,5 @@ def _stands(key: str) -> bool | None:
     try:
         with urllib.request.urlopen(request, timeout=EVERY) as answer:
             return answer.read().decode().strip() == NOTICES[key]
-    except OSError:  # urllib's errors are of this kind
+    except (OSError, http.client.HTTPException, ValueError):  # urllib's own, a broken answer's, and no text
         return None

@@ -18,7 +18,7 @@ from typing import Any, NoReturn
 import jax
 
 from resjax.environment import Group
-from resjax.errors import Diverged, FolderBusy, Interrupted, ResjaxError, RunFailed, UserError
+from resjax.errors import Diverged, FolderBusy, Interrupted, ResjaxError, RunFailed, Stopped, UserError
 from resjax.sockets import VANISHED, Message
 from resjax.wire import Hub, Member
 
@@ -62,16 +62,16 @@ class _Here:
             self._note(message["round"], sender, message["text"])
         elif message["kind"] == "stopped" and not self._has_reason:
             code, text = message["code"], f"process {sender} stopped: {message['text']}"
-            self._end(code, lambda: text, SAVES if code == Interrupted.exit_code else SETTLES)
+            self._end(code, text, patience=SAVES if code == Interrupted.exit_code else SETTLES)
         elif message["kind"] == "lost":
-            lost = f"process {sender} of {self.count} was lost"
-            self._end(Interrupted.exit_code, lambda: f"{lost}; {self.saved()}")
+            text = f"process {sender} of {self.count} was lost"
+            self._end(Interrupted.exit_code, text, lambda: f"; {self.saved()}")
 
-    def _end(self, code: int, sentence: Callable[[], str], patience: float = 0.0) -> None:
+    def _end(self, code: int, text: str, rest: Callable[[], str] = lambda: "", patience: float = 0.0) -> None:
         """Ends this process, which may wait for ever in a collective, where it does not by itself."""
         if self.leaving or not self._ending.acquire(blocking=False):
             return
-        threading.Thread(target=_end, args=(code, sentence, patience), daemon=True).start()
+        threading.Thread(target=_end, args=(code, text, rest, patience), daemon=True).start()
 
     def leave(self, error: BaseException) -> None:
         """Tells the others why this process stops, unless it is for want of another one."""
@@ -80,7 +80,9 @@ class _Here:
             self._await_the_end(VANISHED + SETTLES if _is_runtime_s(error) else SETTLES / 4)
         self.leaving = True
         if not isinstance(error, RunFailed):  # that is another one's reason
-            text = str(error) if isinstance(error, ResjaxError) else f"{type(error).__name__}: {error}"
+            text = (
+                str(error) if isinstance(error, ResjaxError | Stopped) else f"{type(error).__name__}: {error}"
+            )
             self.wire.say({"kind": "stopped", "code": _code(error), "text": text.partition("\n")[0]})
         self.wire.close()
 
@@ -93,7 +95,7 @@ class _Here:
 
 def _code(error: BaseException) -> int:
     """-> the exit code that the command line has for it."""
-    if isinstance(error, ResjaxError):
+    if isinstance(error, ResjaxError | Stopped):
         return error.exit_code
     if isinstance(error, KeyboardInterrupt):
         return 130
@@ -104,10 +106,17 @@ def _is_runtime_s(error: BaseException) -> bool:
     return isinstance(error, jax.errors.JaxRuntimeError)
 
 
-def _end(code: int, sentence: Callable[[], str], patience: float) -> NoReturn:
+def _end(code: int, text: str, rest: Callable[[], str], patience: float) -> NoReturn:
+    """The sentence's rest is left out where it cannot be had: its folder may have been the lost host's."""
     time.sleep(patience)
-    print(f"resjax: {sentence()}", file=sys.stderr, flush=True)
-    os._exit(code)
+    found: list[str] = []
+    reader = threading.Thread(target=lambda: found.append(rest()), daemon=True)
+    reader.start()
+    reader.join(SETTLES)
+    try:
+        print(f"resjax: {text}{''.join(found)}", file=sys.stderr, flush=True)
+    finally:
+        os._exit(code)
 
 
 _here: _Here | None = None

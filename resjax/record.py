@@ -7,7 +7,6 @@ import os
 import platform
 import secrets
 import subprocess
-import time
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -20,9 +19,9 @@ from resjax import config as configs
 from resjax.config import Config
 from resjax.errors import FolderBusy, UserError
 from resjax.events import Events, Sink
+from resjax.storage import is_seen
 
 PROBE = "probe/"  # begins the log's keys of what probes measure: probe/gradients/activations/main/block1
-SEEN_WITHIN = 20.0  # seconds, until a file that process 0 has written is seen by all
 PACKAGES = ("resjax", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "ml-collections", "numpy")
 
 
@@ -82,14 +81,11 @@ class RunFolder:
             if processes.is_first():
                 write_atomically(mark, text)
         with processes.agreeing():
-            until = time.monotonic() + SEEN_WITHIN
-            while not (mark.exists() and mark.read_text() == text):
-                if time.monotonic() > until:
-                    raise UserError(
-                        f"--workdir {self.path} is another folder in process {processes.index()} than in"
-                        " process 0; it must be one that all hosts share, under the same name"
-                    )
-                time.sleep(0.05)
+            if not is_seen(lambda: mark.exists() and mark.read_text() == text):
+                raise UserError(
+                    f"--workdir {self.path} is another folder in process {processes.index()} than in"
+                    " process 0; it must be one that all hosts share, under the same name"
+                )
         if processes.is_first():
             mark.unlink()
 

@@ -5,43 +5,80 @@ import signal
 import threading
 from collections.abc import Iterator
 from types import FrameType
-from typing import Any, NoReturn, Self
+from typing import Any, ClassVar, NoReturn, Self
 
-from resjax.errors import Interrupted
+from resjax.errors import Interrupted, Stopped
 
 TIME_IS_UP = "time is up"
 MAINTENANCE = "the host is about to be taken away"  # see `maintenance`
 
 
 class StopRequest:
-    """While entered, the first signal sets `signal`; a second one acts as it would without us."""
+    """While entered, the first signal sets `signal`; a second one acts as it would without any of us."""
 
-    signals = (signal.SIGTERM, signal.SIGINT, signal.SIGALRM)
+    signals: tuple[signal.Signals, ...] = (signal.SIGTERM, signal.SIGINT, signal.SIGALRM)
+    _entered: ClassVar[list["StopRequest"]] = []  # the outermost first
 
     def __init__(self) -> None:
         self.signal: str | None = None
         self._former: dict[int, Any] = {}
 
     def __enter__(self) -> Self:
+        self._entered.append(self)
         if threading.current_thread() is threading.main_thread():  # only there Python lets handlers be set
             self._former = {number: signal.signal(number, self._note) for number in self.signals}
         return self
 
-    def __exit__(self, *_: Any) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: Any) -> None:
+        self._entered.remove(self)
         self._restore()
+        if self.signal and kind is None and self._entered:  # too late for what has ended here
+            self._entered[-1]._hear(self.signal)
 
     def end_of_host(self) -> None:
         """As a signal, but from another thread."""
-        self.signal = self.signal or MAINTENANCE
+        self._hear(MAINTENANCE)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
-        self.signal = TIME_IS_UP if number == signal.SIGALRM else signal.Signals(number).name
-        self._restore()
+        for request in reversed(self._entered):
+            request._restore()
+        self._hear(TIME_IS_UP if number == signal.SIGALRM else signal.Signals(number).name)
+
+    def _hear(self, name: str) -> None:
+        self.signal = self.signal or name
 
     def _restore(self) -> None:
         for number, handler in self._former.items():
             signal.signal(number, handler)
         self._former = {}
+
+
+class _Outside(StopRequest):
+    """Of all runs."""
+
+    signals = (signal.SIGTERM, signal.SIGINT)
+
+    def _hear(self, name: str) -> NoReturn:
+        raise Stopped(
+            f"{name}: no run was training, and what was saved before stays; the same command goes on"
+        )
+
+
+@contextlib.contextmanager
+def interruptible() -> Iterator[None]:
+    """While entered, SIGTERM and Ctrl-C raise Interrupted where no run hears them: while it reads its data,
+    say, or between two cells of a table.
+    """
+    with _as_interrupted(), _Outside():
+        yield
+
+
+@contextlib.contextmanager
+def _as_interrupted() -> Iterator[None]:
+    try:
+        yield
+    except Stopped as stopped:
+        raise Interrupted(str(stopped)) from None
 
 
 @contextlib.contextmanager
@@ -53,7 +90,8 @@ def time_limit(seconds: float | None) -> Iterator[None]:
     former = signal.signal(signal.SIGALRM, _interrupt)
     signal.setitimer(signal.ITIMER_REAL, seconds)
     try:
-        yield
+        with _as_interrupted():
+            yield
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, former)
@@ -70,4 +108,4 @@ def sigterm_interrupts() -> Iterator[None]:
 
 
 def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
-    raise Interrupted(f"{TIME_IS_UP}; the same command goes on")
+    raise Stopped(f"{TIME_IS_UP}; the same command goes on")

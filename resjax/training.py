@@ -134,7 +134,8 @@ class _Run:
             return result(job, self.stage.unpack(self.state), self.log, self.clock, self.beginnings.transfers)
 
     def _go_on_to(self, stage: Stage) -> None:
-        """Begins a phase with the trunk that the one before it left."""
+        """Begins a phase with the trunk that the one before it left, whose state can still be saved here."""
+        self._interrupt_if_asked()
         self.state = self.beginnings.following(stage, self.stage, self.state)
         self.stage, self.done = stage, 0
 
@@ -165,7 +166,8 @@ class _Run:
                     self._save(score(found, self.log))
             if at_end:
                 break
-            self._interrupt_if_asked(IN_FLIGHT)
+            if self.done or not stage.start:  # else the step is the end of another phase, whose state is gone
+                self._interrupt_if_asked(IN_FLIGHT)
             if self.done in stage.discards and task != stage.task_at(self.done):
                 task = stage.task_at(self.done)
                 self.state = self.state.without(stage.discards[self.done])
@@ -242,9 +244,7 @@ class _Run:
             )
 
     def _check_finite(self) -> None:
-        diverged_at = int(self.state.diverged_at)
-        if diverged_at < 0:
-            return
-        self.checkpoints.wait()
-        saved, folder = self.checkpoints.steps(), self.checkpoints.folder
-        raise diverged(self.job, self.stage, self.stage.start + diverged_at, saved, folder)
+        if (step := int(self.state.diverged_at)) >= 0:
+            self.checkpoints.wait()
+            kept, folder = self.checkpoints.steps(), self.checkpoints.folder
+            raise diverged(self.job, self.stage, self.stage.start + step, kept, folder)

@@ -26,7 +26,8 @@ Trains the net that a config describes, in a folder of its own.
 {OVERRIDES}
 The folder receives config.json, metrics.jsonl, TensorBoard events, checkpoints and, at the end,
 result.json. If the run is stopped or killed, the same command goes on where the last checkpoint was
-made, to the same bits. Ctrl-C and SIGTERM save first and exit with code 75.
+made, to the same bits. Ctrl-C and SIGTERM save first and exit with code 75; before there is anything to
+save, as data are read, they exit with 75 at once.
 
 All devices of the machine share out each batch. --mesh data=4 takes four of them; --mesh data=4,fsdp=2 eight,
 and splits parameters and optimizer state over pairs. The numbers are the same to rounding, and a run may go

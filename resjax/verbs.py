@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from resjax.errors import UserError
+from resjax.stop import interruptible, time_limit
 
 if TYPE_CHECKING:
     from resjax.environment import Group
@@ -21,6 +22,7 @@ OPTIONS_OF = {
 }
 
 
+@interruptible()
 def train(args: argparse.Namespace) -> None:
     group = _group(args)
     from resjax import budget, config, mesh, processes, tracking, training
@@ -86,6 +88,7 @@ def _print_metrics(metrics: dict[str, float]) -> None:
         print(f"  {name:24} {value:.2%}" if name.endswith("accuracy") else f"  {name:24} {value:.6g}")
 
 
+@interruptible()
 def table(args: argparse.Namespace) -> None:
     group = _group(args)
     if group and (args.list or args.render or args.plan):
@@ -116,7 +119,6 @@ def table(args: argparse.Namespace) -> None:
 def _work(args: argparse.Namespace, work: "Work", engine: "Engine") -> None:
     from resjax import plan, processes, table
     from resjax.progress import Display
-    from resjax.stop import time_limit
 
     display = Display(quiet=args.quiet or not processes.is_first())
     if args.plan:

@@ -6,6 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from resjax import processes, storage
 from resjax.checkpoint import Checkpoints
 from resjax.digests import digest
 from resjax.errors import UserError
@@ -74,3 +75,23 @@ def test_another_model_s_checkpoint_is_refused_by_name(tmp_path: Path) -> None:
 )
 def test_the_digest_tells_any_difference(other: dict[str, object]) -> None:
     assert digest(STATE) != digest(other)
+
+
+def test_what_process_0_sees_is_resumed_by_one_that_sees_it_late(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The folders that a process saw as it began are a network file system's, and may be old."""
+    like = {"a": jnp.zeros((2, 3)), "b": {"c": jnp.int32(0)}}
+    with Checkpoints(tmp_path) as first, Checkpoints(tmp_path, read_only=True) as late:
+        first.save(3, STATE, {})
+        first.wait()
+        assert late.steps() == []
+        monkeypatch.setattr(processes, "tell", lambda steps: [3, *steps])
+        found = late.resume(lambda step: like)
+        assert found is not None
+        assert digest(found[0]) == digest(STATE)
+        monkeypatch.setattr(processes, "tell", lambda steps: [*steps, 5])
+        monkeypatch.setattr(storage, "SEEN_WITHIN", 0.2)
+        with pytest.warns(UserWarning, match="checkpoint 5 in .* is damaged"):
+            assert late.resume(lambda step: like) is not None
+    assert late.steps() == [3]

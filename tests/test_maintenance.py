@@ -23,6 +23,7 @@ class Server(ThreadingHTTPServer):
     """Attributes:
     answers: text by key; a key that is not there has no page.
     asked: how often each key was.
+    cut: answers are shorter than they say.
     """
 
     daemon_threads = True
@@ -31,7 +32,7 @@ class Server(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.answers = {key.replace("_", "-"): text for key, text in answers.items()}
         self.asked = dict.fromkeys(maintenance.NOTICES, 0)
-        self.lock = threading.Condition()
+        self.cut, self.lock = False, threading.Condition()
 
     def wait_for(self, count: int) -> None:
         """Returns when each key was asked for so often."""
@@ -45,8 +46,10 @@ class _Handler(BaseHTTPRequestHandler):
         key = self.path.removeprefix(PREFIX)
         allowed = self.headers["Metadata-Flavor"] == "Google" and key in server.answers
         self.send_response(200 if allowed else 404)
+        if server.cut:
+            self.send_header("Content-Length", "99")
         self.end_headers()
-        self.wfile.write(server.answers.get(key, "").encode())
+        self.wfile.write(server.answers.get(key, "").encode("latin-1"))
         with server.lock:
             server.asked[key] += 1
             server.lock.notify_all()
@@ -98,6 +101,20 @@ def test_a_notice_that_stands_at_the_beginning_is_none_and_a_silent_server_is_as
         assert not told.is_set()
         server.answers["preempted"] = "FALSE"
         server.wait_for(max(server.asked.values()) + 2)
+        server.answers["preempted"] = "TRUE"
+        assert told.wait(60)
+
+
+def test_an_answer_that_is_none_ends_no_listening(server: Server) -> None:
+    told = Told()
+    with maintenance.heeded(told):
+        server.wait_for(1)
+        server.cut = True  # http.client.IncompleteRead
+        server.wait_for(max(server.asked.values()) + 2)
+        server.cut = False
+        server.answers["preempted"] = "\xff"  # no UTF-8
+        server.wait_for(max(server.asked.values()) + 2)
+        assert not told.is_set()
         server.answers["preempted"] = "TRUE"
         assert told.wait(60)
 

@@ -1,5 +1,6 @@
 """Phases of training: what moves, what stays, what each kind learns, and that a killed run resumes in any."""
 
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,12 @@ from recipe import SHORT, decoder, greedy, head, killed_and_resumed, phase, with
 
 from resjax import config as configs
 from resjax import job as jobs
+from resjax.beginnings import Beginnings
 from resjax.checkpoint import Checkpoints
 from resjax.config import Config
 from resjax.digests import digest
+from resjax.errors import Interrupted
+from resjax.phases import Stage
 from resjax.training import train
 
 
@@ -103,6 +107,27 @@ def test_a_run_killed_in_any_phase_resumes_to_the_same_bits(
     whole: dict[str, Any], tmp_path: Path, stop: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     resumed = killed_and_resumed(three_kinds(), tmp_path, stop, monkeypatch)
+    for key in ("state_sha256", "curve", "transfers", "metrics"):
+        assert resumed[key] == whole[key]
+
+
+def test_a_stop_asked_between_two_phases_is_saved_behind_them_and_leaves_the_bits(
+    tiny: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There the step is the first phase's end, which no checkpoint has, and the state the second one's."""
+    config, following = greedy(tiny), Beginnings.following
+    whole = train(config, tmp_path / "whole")
+
+    def ask(self: Beginnings, stage: Stage, *rest: Any) -> Any:
+        if stage.name == "second":
+            signal.raise_signal(signal.SIGTERM)
+        return following(self, stage, *rest)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Beginnings, "following", ask)
+        with pytest.raises(Interrupted, match=r"SIGTERM: saved step ([7-9]|1\d) of 24"):
+            train(config, tmp_path / "run")
+    resumed = train(config, tmp_path / "run")
     for key in ("state_sha256", "curve", "transfers", "metrics"):
         assert resumed[key] == whole[key]
 

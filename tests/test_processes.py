@@ -1,8 +1,11 @@
 """Several processes as one run: real ones, over loopback."""
 
+import contextlib
 import json
 import re
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -13,6 +16,8 @@ from small_table import write as write_table
 from together import (
     BOUND,
     CONFIG,
+    LONGEST,
+    ROOT,
     STEPS,
     arrays,
     assert_codes,
@@ -133,6 +138,40 @@ def test_a_lost_process_is_named_and_any_number_goes_on(
     job = jobs.build(read_config(undisturbed))
     with Checkpoints(undisturbed, read_only=True) as checkpoints:  # of two processes, read by this one
         assert digest(checkpoints.restore(STEPS, job.state_like(STEPS))[0]) == last
+
+
+# Two that wait, and cannot read what is saved: the folder was on the third one's host.
+WAITING = """
+import os, sys, time
+from resjax import processes
+from resjax.environment import Group
+
+def cannot():
+    raise OSError("Stale file handle")
+
+number = int(sys.argv[2])
+with processes.joined(Group(sys.argv[1], 3, number)):
+    processes.saves(cannot if number else lambda: time.sleep(1000))
+    processes.exchange("")
+    if number == 2:
+        os._exit(1)
+    processes.exchange("")
+"""
+
+
+def test_a_lost_process_ends_the_others_where_the_folder_went_with_it() -> None:
+    address = f"127.0.0.1:{free_port()}"
+    commands = [[sys.executable, "-c", WAITING, address, str(number)] for number in range(3)]
+    with contextlib.ExitStack() as stack:
+        started = [
+            stack.enter_context(subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True))
+            for command in commands
+        ]
+        for process in started:
+            stack.callback(process.kill)
+        said = [process.communicate(timeout=LONGEST)[1] for process in started]
+    assert [process.returncode for process in started] == [75, 75, 1], said
+    assert all("resjax: process 2 of 3 was lost\n" in text for text in said[:2])
 
 
 def test_what_process_0_refuses_ends_all(undisturbed: Path, recipe: Path) -> None:

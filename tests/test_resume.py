@@ -4,14 +4,17 @@ import dataclasses
 import json
 import random
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from resjax import config as configs
 from resjax.attempt import attempt
 from resjax.config import Config
+from resjax.errors import Interrupted
+from resjax.evaluation import Evaluator
 from resjax.training import train
 from resjax.verify import draw
 
@@ -80,6 +83,26 @@ def test_a_disturbed_run_ends_with_the_same_bits(
     assert result["metrics"] == undisturbed["metrics"]
     lines = (tmp_path / "metrics.jsonl").read_text().splitlines()
     assert [json.loads(line) for line in lines] == undisturbed["curve"]
+
+
+def test_a_run_that_is_stopped_within_an_evaluation_makes_it_anew_to_the_same_bits(
+    tiny: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, evaluate = train(tiny, tmp_path / "whole"), Evaluator.__call__
+
+    def ask(self: Evaluator, variables: Any, *, both: bool, poll: Callable[[], None]) -> dict[str, float]:
+        signal.raise_signal(signal.SIGTERM)  # it is heard behind the first batch
+        return evaluate(self, variables, both=both, poll=poll)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Evaluator, "__call__", ask)
+        with pytest.raises(Interrupted, match=r"SIGTERM: saved step 5 of 12"):
+            train(tiny, tmp_path / "run")
+    lines = (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()
+    assert not any("test/accuracy" in line or "validation/accuracy" in line for line in lines)
+    resumed = train(tiny, tmp_path / "run")
+    assert resumed["state_sha256"] == whole["state_sha256"]
+    assert resumed["curve"] == whole["curve"]
 
 
 def test_a_damaged_checkpoint_is_set_aside_and_the_one_before_it_used(tiny: Config, tmp_path: Path) -> None:
