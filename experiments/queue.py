@@ -45,6 +45,7 @@ ORDER = (
     "time_to_accuracy:card",
     "layer_norm_place",
     "segmentation",
+    "skips_through_time:rates",
     "skips_through_time",
     "families",
     "families:published",
