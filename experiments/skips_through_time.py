@@ -6,9 +6,9 @@
     python -m resjax table experiments/skips_through_time.py:pixels      its pixels: 784 steps
 
 configs/mnist_recurrent.py has the recipe. The rate decides whether a tanh net learns, and one rate need not
-suit all: `:rates` tries each arm with four, by rows and for three epochs, and what it says goes into CHOSEN. A skip's weights make
-a net larger, and so do gates: nets as large as those with a skip stand beside. Zhang et al. 2016 (1602.08210)
-read pixels; their numbers stand beside ours as unverified, for they are from memory.
+suit all: `:rates` tries each arm with four, by rows and for three epochs, and what it says goes into CHOSEN.
+A skip's weights make a net larger, and so do gates: nets as large as those with a skip stand beside. Zhang et
+al. 2016 (1602.08210) read pixels; their numbers stand beside ours as unverified, for they are from memory.
 """
 
 from resjax.table import Published, Row, Table
