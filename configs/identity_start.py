@@ -13,7 +13,7 @@
   each branch times a number that begins at 0.
 - `rezero` (Bachlechner et al. 2020, 2003.04887): the same number, here on ResNet-56 with its batch norms.
 - `layerscale` (Touvron et al. 2021, 2103.17239): a number for each channel, which begins at 0.1, their value
-  for up to 18 units; theirs are units of a transformer, here of ResNet-56.
+  for up to 18 units; theirs are units of a transformer, here the 18 of ResNet-38.
 
 No test error of these nets on CIFAR-10 was found in a source that prints it with its recipe. So the recipe is
 that of configs/wide_resnet.py for all four, with a rate of 0.05 where there are no norms and a weight decay
@@ -30,7 +30,7 @@ NETS = {
     "fixup": dict(name="fixup_resnet", depth=110, norm="none"),
     "skipinit": dict(name="wide_resnet", depth=16, widen=4, norm="none", init="he_fan_in", **SCALAR),
     "rezero": dict(name="cifar_resnet", depth=56, **SCALAR),
-    "layerscale": dict(name="cifar_resnet", depth=56, branch_scale=0.1, learned_scale="channels"),
+    "layerscale": dict(name="cifar_resnet", depth=38, branch_scale=0.1, learned_scale="channels"),
 }
 
 

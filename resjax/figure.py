@@ -37,7 +37,7 @@ def figure(table: Table, found: Records, path: Path) -> None:
 
     shown = (row for row in table.rows if row.label in ran or (row.published and row.x is not None))
     panels = list(dict.fromkeys(row.panel for row in shown))
-    metrics = (table.metric, "train/accuracy")
+    metrics = (table.metric, table.train_metric)
     # Without panels the two metrics stand side by side, else below each other.
     shape = (2, len(panels)) if len(panels) > 1 else (1, 2)
     size = (4 * shape[1] + 2, 3.6 * shape[0] + 0.4)

@@ -104,7 +104,7 @@ def _blocks(table: Table, records: Records) -> Iterator[Block]:
 
 
 def _header(table: Table) -> list[str]:
-    ours, train = f"{table.heading(table.metric)} (mean ± std)", table.heading("train/accuracy")
+    ours, train = f"{table.heading(table.metric)} (mean ± std)", table.heading(table.train_metric)
     return ["row", ours, "n", train, COST, *(TIMES if table.timed else ["seconds a run"])]
 
 
@@ -131,7 +131,7 @@ def _row(table: Table, records: Records, row: Row) -> list[str]:
         seen = [row.label, "not run" if not mine else "-", f"0{suffix}"]
         return seen + [""] * (len(_header(table)) - len(seen))
     found = stats.summarize(list(values(table, records.full, row.label).values()))
-    train = stats.summarize([table.percent(record["metrics"]["train/accuracy"]) for record in finished])
+    train = stats.summarize([table.percent(record["metrics"][table.train_metric]) for record in finished])
     cost = {record.get("training_multiply_adds") for record in finished}
     costs = " / ".join("" if each is None else _significant(each / 1e9) for each in sorted(cost, key=str))
     return [row.label, _spread(found), f"{found.n}{suffix}", _spread(train), costs, *_times(table, finished)]

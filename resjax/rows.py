@@ -42,7 +42,7 @@ class Table:
     """Rows times seeds.
 
     Attributes:
-      metric: a key of a result's metrics, an accuracy.
+      metric: a key of a result's metrics, an accuracy; that of training stands beside it.
       report: how it is shown: as it is, or as the `error`, one less it, as most papers do.
       tolerance: in points; a published number is reproduced where ours is surely that near.
       x_log: the figure's axis of the rows' x is logarithmic.
@@ -88,6 +88,11 @@ class Table:
     def compares(self) -> bool:
         """There are published numbers."""
         return any(row.published for row in self.rows)
+
+    @property
+    def train_metric(self) -> str:
+        """-> the same of training: `train/iou` beside `test/iou`."""
+        return f"train/{self.metric.rpartition('/')[2]}"
 
     def heading(self, metric: str) -> str:
         return f"{metric.replace('accuracy', self.report)}, %"

@@ -1,11 +1,13 @@
 """What is rendered and committed is what the committed records say; so are the README's numbers."""
 
 import re
+import statistics
 import warnings
 from pathlib import Path
 
 import pytest
 
+from experiments import skips_through_time
 from resjax import catalogue, records, render
 from resjax import table as tables
 from resjax.budget import FULL
@@ -112,6 +114,17 @@ def test_the_readme_says_of_each_paper_s_table_what_is_recorded() -> None:
     }
     papers = [path for path in RENDERED if path not in OWN]
     assert told == {path.stem: state(path) for path in papers}
+
+
+def test_the_rates_of_recurrent_nets_are_those_that_the_records_choose() -> None:
+    """No record, no choice; a rate that stands in the table without one would be invented."""
+    table, found = skips_through_time.rates_table(), {}
+    file = ROOT / "experiments" / "skips_through_time.py"
+    full = records.read_all(list(tables.cells(table, file)), table.results(file)).full
+    for row in table.rows:
+        if values := render.values(table, full, row.label).values():
+            found.setdefault(row.line, {})[row.x] = statistics.mean(values)
+    assert {arm: max(rates, key=rates.get) for arm, rates in found.items()} == skips_through_time.CHOSEN
 
 
 def test_no_record_names_a_folder_of_the_machine_it_came_from() -> None:

@@ -189,3 +189,15 @@ def test_where_time_is_the_subject_it_is_shown_without_that_of_compiling() -> No
     assert "| seconds a run without compiling (mean ± std) | compiling, s |" in found[0]
     assert found[2].endswith("| 102.00 ± 2.83 | 4.00 |")
     assert found[3] == "| not yet | not run | 0 |  |  |  |  |"
+
+
+def test_beside_a_metric_stands_the_same_of_training() -> None:
+    rows = (Row(label="net", config="c.py"),)
+    table = Table(name="pixels", title="Pixels", rows=rows, seeds=(0, 1), metric="test/iou")
+    metrics = {"test/iou": 0.5, "test/accuracy": 0.9, "train/iou": 0.625, "train/accuracy": 0.95}
+    runs = [{"row": "net", "seed": seed, "metrics": metrics, "seconds": 1.0} for seed in (0, 1)]
+    found = [line for line in render.render(table, Records(runs, {})).markdown.splitlines() if "|" in line]
+    assert found[0].startswith("| row | test/iou, % (mean ± std) | n | train/iou, % |")
+    assert found[2].startswith("| net | 50.00 ± 0.00 | 2 | 62.50 ± 0.00 |")
+    heads = Table(name="heads", title="Heads", rows=rows, seeds=(0,), metric="test/early/accuracy")
+    assert heads.train_metric == "train/accuracy"

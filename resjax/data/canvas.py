@@ -10,6 +10,7 @@ from jaxtyping import UInt8
 from resjax.data.split import Split
 
 CLASSES = 11  # the background, and ten digits
+CANVASES = {"digits": (32, (2000, 500)), "mnist": (64, (10_000, 2000))}  # side, numbers of train and test
 INK = 64  # intensities from here on are labelled
 
 
@@ -27,6 +28,16 @@ def compose(digits: Split, canvases: int, side: int, seed: int) -> Split:
             image[place][ink] = digit[ink][:, None]
             label[place][ink] = 1 + digits.labels[number]
     return Split(images, labels)
+
+
+def apart(name: str, digits: Split, holdout: int, seed: int) -> tuple[Split, Split]:
+    """-> canvases to train on, and `holdout` held-out ones that share no digit with them.
+
+    As large a share of the digits is held out, by a rule that `seed` fixes.
+    """
+    side, (canvases, _) = CANVASES[name]
+    kept, held = digits.apart(max(1, len(digits) * holdout // canvases), seed)
+    return compose(kept, canvases - holdout, side, 0), compose(held, holdout, side, 2)
 
 
 def _enlarged(

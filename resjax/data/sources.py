@@ -21,7 +21,6 @@ from resjax.data.split import Labels, Split, is_large
 from resjax.errors import UserError
 
 DIGITS_TEST = 360  # a fifth of the 1,797
-CANVASES = {"digits": (32, (2000, 500)), "mnist": (64, (10_000, 2000))}  # side, numbers of train and test
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,10 +83,11 @@ def load(
     train, test, classes = _read(kind, rest, directory, image_size)
     if not 0 <= holdout < len(train):
         raise ValueError(f"holdout is {holdout}; it must be from 0 to {len(train) - 1}, for {name}")
-    order = np.random.default_rng([holdout_seed, 0x5EED]).permutation(len(train))
-    kept, held = np.sort(order[holdout:]), np.sort(order[:holdout])
-    rest = train.take(kept) if holdout else train  # nothing is copied then
-    return Dataset(name, classes, rest, train.take(held), test)
+    if kind == "canvas" and holdout:
+        kept, held = canvas.apart(rest, _of_canvases(rest, directory)[0], holdout, holdout_seed)
+    else:
+        kept, held = train.apart(holdout, holdout_seed)
+    return Dataset(name, classes, kept, held, test)
 
 
 def describe(
@@ -135,8 +135,8 @@ def _parse(name: str, image_size: int) -> tuple[str, str]:
     kind, _, rest = name.partition(":")
     if kind not in ("digits", "tfds", "npz", "canvas") or (kind == "digits") == bool(rest):
         raise ValueError(f"name is {name!r}; it must be 'digits', 'tfds:NAME', 'npz:PREFIX' or 'canvas:NAME'")
-    if kind == "canvas" and rest not in CANVASES:
-        raise ValueError(f"name is {name!r}; canvases are of {' or '.join(CANVASES)}")
+    if kind == "canvas" and rest not in canvas.CANVASES:
+        raise ValueError(f"name is {name!r}; canvases are of {' or '.join(canvas.CANVASES)}")
     if image_size < 0 or (image_size and kind != "tfds"):
         raise ValueError(f"image_size is {image_size}; it must be at least 0, and 0 but for tfds:NAME")
     return kind, rest
@@ -175,10 +175,14 @@ def _digits() -> tuple[Split, Split]:
 
 
 def _canvases(name: str, directory: str) -> tuple[Split, Split]:
-    side, sizes = CANVASES[name]
-    digits = _digits() if name == "digits" else tfds_source.read(name, directory, 0)[:2]
+    side, sizes = canvas.CANVASES[name]
+    digits = _of_canvases(name, directory)
     train, test = (canvas.compose(digits[i], sizes[i], side, i) for i in (0, 1))
     return train, test
+
+
+def _of_canvases(name: str, directory: str) -> tuple[Split, Split]:
+    return _digits() if name == "digits" else tfds_source.read(name, directory, 0)[:2]
 
 
 def labels_pixels(name: str) -> bool:

@@ -72,3 +72,9 @@ class Split:
         images = self.images
         chosen = Rows(images.file, images.index[index]) if isinstance(images, Rows) else images[index]
         return Split(chosen, self.labels[index])
+
+    def apart(self, holdout: int, seed: int) -> tuple["Split", "Split"]:
+        """-> what is kept, and `holdout` examples that the seed chooses, each in the order of before."""
+        order = np.random.default_rng([seed, 0x5EED]).permutation(len(self))
+        kept, held = np.sort(order[holdout:]), np.sort(order[:holdout])
+        return self.take(kept) if holdout else self, self.take(held)  # without holdout nothing is copied

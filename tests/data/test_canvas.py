@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from resjax.data import sources
+from resjax.data import canvas, sources
 from resjax.data.canvas import INK, compose
 from resjax.data.split import Split
 
@@ -40,6 +40,20 @@ def test_canvases_of_digits_are_a_data_set() -> None:
     assert sources.describe(name="canvas:digits") == ((32, 32, 1), 11)
     share = (found.train.labels > 0).mean()
     assert 0.05 < share < 0.5
+
+
+def test_held_out_canvases_are_of_held_out_digits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each of 100 digits has an intensity of its own; 40 % of the canvases take 40 % of the digits."""
+    images = np.full((100, 4, 4, 1), 100, np.uint8) + np.arange(100, dtype=np.uint8)[:, None, None, None]
+    digits = Split(images, np.arange(100) % 10)
+    monkeypatch.setitem(canvas.CANVASES, "digits", (16, (100, 10)))
+    kept, held = canvas.apart("digits", digits, 40, seed=0)
+    assert (len(kept), len(held)) == (60, 40)
+    ink = [set(np.unique(each.images)) - {0} for each in (kept, held)]
+    assert not ink[0] & ink[1]
+    assert 30 < len(ink[1]) <= 40 < len(ink[0]) <= 60
+    _, other = canvas.apart("digits", digits, 40, seed=1)
+    assert set(np.unique(other.images)) - {0} != ink[1]
 
 
 @pytest.mark.parametrize("name", ["canvas:letters", "canvas"])

@@ -18,18 +18,27 @@ BASIC: dict[str, Any] = dict(bottleneck=False, compression=1.0)  # DenseNet with
 CIFAR_COUNTS = {20: 269_722, 32: 464_154, 44: 658_586, 56: 853_018, 110: 1_727_962, 1202: 19_421_274}
 # torchvision's resnet18 to resnet152.
 IMAGENET_COUNTS = {18: 11_689_512, 34: 21_797_672, 50: 25_557_032, 101: 44_549_160, 152: 60_192_808}
-# Zagoruyko and Komodakis 2016 (1605.07146), tables 4 and 5: 0.6M, 2.2M, 8.9M, 11.0M, 17.2M, 36.5M.
+# Zagoruyko and Komodakis 2016 (1605.07146), tables 4 and 5: 0.6M, 2.2M, 2.7M, 8.9M, 11.0M, 17.2M, 36.5M.
 WIDE_COUNTS = {
-    (40, 1): 563_930, (40, 2): 2_243_546, (40, 4): 8_949_210, (16, 8): 10_961_370, (22, 8): 17_158_106,
-    (28, 10): 36_479_194,
+    (40, 1): 563_930, (40, 2): 2_243_546, (16, 4): 2_748_890, (40, 4): 8_949_210, (16, 8): 10_961_370,
+    (22, 8): 17_158_106, (28, 10): 36_479_194,
 }  # fmt: skip
-# Huang et al. 2017 (1608.06993), their README: 1.0M, 27.2M; with bottlenecks 0.8M, 15.3M.
-DENSE_COUNTS = {(40, 12): 1_019_722, (100, 24): 27_249_082}
-DENSE_BC_COUNTS = {(100, 12): 769_162, (250, 24): 15_324_406}
+# Huang et al. 2017 (1608.06993), their README: 1.0M, 7.0M, 27.2M; with bottlenecks 0.8M, 15.3M, 25.6M.
+DENSE_COUNTS = {(40, 12): 1_019_722, (100, 12): 6_979_642, (100, 24): 27_249_082}
+DENSE_BC_COUNTS = {(100, 12): 769_162, (250, 24): 15_324_406, (190, 40): 25_624_430}
 # torchvision's densenet121 to densenet201.
 DENSE_IMAGENET_COUNTS = {
     (121, 32): 7_978_856, (161, 48): 28_681_000, (169, 32): 14_149_480, (201, 32): 20_013_928,
 }  # fmt: skip
+# Of ours, with skips and without, as the notes of experiments/families.py and segmentation.py say.
+TWINS: list[tuple[str, int, tuple[int, int, int], dict[str, Any], tuple[int, int]]] = [
+    ("wide_resnet", 10, CIFAR, dict(depth=10, widen=2), (303_706, 292_954)),
+    ("cifar_resnext", 10, CIFAR, dict(depth=20, cardinality=4, group_width=4, width=16), (147_802, 104_922)),
+    ("densenet", 10, CIFAR, dict(depth=22, growth=12), (71_686, 53_914)),
+    ("highway", 10, (8, 8, 1), dict(norm="none", width=16), (37_450, 18_890)),
+    ("highway", 10, (8, 8, 1), dict(norm="none", width=23), (77_014, 38_742)),
+    ("unet", 11, (32, 32, 1), {}, (482_619, 434_235)),
+]
 ORDERS = get_args(Order)
 V2: dict[str, Any] = dict(
     block="bottleneck", order="preactivation", shortcut="B"
@@ -121,6 +130,11 @@ GOLDEN = [
     *(
         Golden("imagenet_densenet", 1000, IMAGENET, dict(depth=depth, growth=growth), count)
         for (depth, growth), count in DENSE_IMAGENET_COUNTS.items()
+    ),
+    *(
+        Golden(name, classes, shape, settings | dict(skip=skip), counts[not skip])
+        for name, classes, shape, settings, counts in TWINS
+        for skip in (True, False)
     ),
     # Srivastava et al. 2015 (1507.06228): 39K and 151K. Stem, 8 units of two convolutions, 3 x 3 pixels.
     Golden("highway", 10, MNIST, dict(norm="none", width=16), 160 + 8 * 2 * 2_320 + 1_450),
