@@ -15,17 +15,17 @@ three.
 
 from resjax.table import Published, Row, Table
 
-TEN_CROPS = "He et al. 2015 (1512.03385), tables 2 and 3, ten crops"
+PAPER = "He et al. 2015 (1512.03385), tables 2 and 3"
 RELEASED = "KaimingHe/deep-residual-networks, one crop"
 RETRAINED = "fb.resnet.torch, one crop"
 NETS = (
-    ("plain", 18, 27.94, TEN_CROPS),
-    ("A", 18, 27.88, TEN_CROPS),
+    ("plain", 18, 27.94, PAPER),
+    ("A", 18, 27.88, PAPER),
     ("B", 18, 30.43, RETRAINED),
-    ("plain", 34, 28.54, TEN_CROPS),
-    ("A", 34, 25.03, TEN_CROPS),
+    ("plain", 34, 28.54, PAPER),
+    ("A", 34, 25.03, PAPER),
     ("B", 34, 26.73, RETRAINED),
-    ("C", 34, 24.19, TEN_CROPS),
+    ("C", 34, 24.19, PAPER),
     ("B", 50, 24.7, RELEASED),
     ("B", 101, 23.6, RELEASED),
     ("B", 152, 23.0, RELEASED),
@@ -35,6 +35,7 @@ ARGUMENTS = ("224", "64")
 
 def row(pixels: str, kind: str, depth: int, error: float, source: str) -> Row:
     net = {"model.skip": False} if kind == "plain" else {"model.shortcut": kind}
+    crops = "10 crops" if source == PAPER else ""  # else one, as here
     stride = {"model.stride_in": "1x1"} if depth >= 50 else {}
     return Row(
         label=label(kind, depth),
@@ -42,7 +43,7 @@ def row(pixels: str, kind: str, depth: int, error: float, source: str) -> Row:
         overrides={**net, **stride, "data.image_size": int(pixels)},
         line="plain" if kind == "plain" else f"residual, option {kind}",
         x=depth,
-        published=Published(value=error, source=source) if pixels == "224" else None,
+        published=Published(value=error, source=source, protocol=crops) if pixels == "224" else None,
     )
 
 

@@ -10,6 +10,7 @@ next one's turn comes.
 """
 
 import argparse
+import contextlib
 import sys
 import time
 from collections.abc import Sequence
@@ -95,7 +96,8 @@ def _one(args: argparse.Namespace, spec: str, left: float | None) -> None:
         with time_limit(left):
             table.run(work, Display(quiet=args.quiet))
     finally:
-        print(table.publish(loaded, file, results), flush=True)
+        with contextlib.suppress(UserError):  # there is nothing yet; why it ended is what counts
+            print(table.publish(loaded, file, results), flush=True)
 
 
 def _spec(name: str) -> str:

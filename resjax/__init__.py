@@ -14,7 +14,7 @@ Where things are, in the order in which a run meets them:
     training    the main job: config and folder in, result out
     evaluation  a finished run's accuracy on any split
     checkpoint  save and resume; record: logs, result.json, provenance
-    table       rows x seeds of runs; stats and render turn their records into tables and figures
+    table       rows x seeds of runs; stats, verdicts and render turn their records into tables and figures
     interop/    weights from PyTorch's files; weights and programs to elsewhere; classes of image files
     probing     what a net's gradients, responses and losses look like; probes/: one file each
 

@@ -4,11 +4,11 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from resjax import cells, markup, pyfile, records, render
+from resjax import cells, markup, pyfile, records, verdicts
 from resjax.errors import UserError
 from resjax.rows import Table
 
-HEADER = ["table", "cells", "recorded", "shortened", "verdicts of rows"]
+HEADER = ["table", "cells", "recorded", "missing", "shortened", "verdicts of rows"]
 FUNCTION = "def get_table("
 
 
@@ -32,7 +32,10 @@ def _line(spec: str, table: Table) -> list[str]:
     file, _ = cells.split(spec)
     all_cells = list(cells.cells(table, file))
     found = records.read_all(all_cells, table.results(file))
-    verdicts = Counter(render.verdict(table, found, row) for row in table.rows if row.published)
+    counts = Counter(verdicts.verdict(table, found, row) for row in table.rows if row.published)
     shortened = [f"{len(each)} at {100 * share:g} %" for share, each in found.shortened.items()]
-    told = ", ".join(f"{count} {verdict}" for verdict, count in verdicts.items())
-    return [spec, str(len(all_cells)), str(len(found.full)), ", ".join(shortened) or "-", told or "-"]
+    told = ", ".join(f"{count} {verdict}" for verdict, count in counts.items())
+    lost = verdicts.diverged(found.full)
+    recorded = f"{len(found.full)} ({lost} diverged)" if lost else str(len(found.full))
+    missing = str(len(all_cells) - len(found.full))
+    return [spec, str(len(all_cells)), recorded, missing, ", ".join(shortened) or "-", told or "-"]

@@ -1,19 +1,27 @@
 """From records to a figure: accuracy against the rows' x, or where rows have none, against training steps."""
 
 import dataclasses
+import hashlib
 import itertools
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from resjax import legend, stats
 from resjax.budget import FULL
+from resjax.published import Published
 from resjax.records import Records
-from resjax.render import values
 from resjax.rows import Record, Row, Table
+from resjax.verdicts import values
 
 # Wong's colours, distinct under the common colour deficiencies (Nature Methods 8, 441, 2011).
 COLOURS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+PUBLISHED = {  # marker and colour
+    "published": ("D", "black"),
+    "published, unverified": ("D", "#999999"),
+    "published, other protocol": ("s", "#999999"),
+}
 LEAST = 0.1  # percent; below that there are errors of training alone, in the end none
 
 
@@ -21,9 +29,9 @@ def figure(table: Table, found: Records, path: Path) -> None:
     """The table's metric and training, by panel; every seed a dot, lines are means, bands one std.
 
     Where there are no full runs, it shows those shortened least, says so, and leaves out published numbers,
-    which are no match for them.
+    which are no match for them. The file's `Description` is what `origin` says.
     """
-    title = table.title
+    described, title = origin(table, found), table.title
     share, records = (FULL, found.full) if found.full else next(iter(found.shortened.items()))
     ran = {record["row"] for record in records}
     if share < FULL:
@@ -35,8 +43,7 @@ def figure(table: Table, found: Records, path: Path) -> None:
     matplotlib.use("Agg")
     from matplotlib import pyplot as plt
 
-    shown = (row for row in table.rows if row.label in ran or (row.published and row.x is not None))
-    panels = list(dict.fromkeys(row.panel for row in shown))
+    panels = list(dict.fromkeys(row.panel for row in table.rows if row.label in ran or _is_marked(row)))
     metrics = (table.metric, table.train_metric)
     # Without panels the two metrics stand side by side, else below each other.
     shape = (2, len(panels)) if len(panels) > 1 else (1, 2)
@@ -51,11 +58,35 @@ def figure(table: Table, found: Records, path: Path) -> None:
         axis.set_ylabel(f"{table.report}, %")
         axis.label_outer()
     _scale(axes.flat[0], table)  # all share it
-    seeds = legend.span({len(values(table, records, row.label)) for row in table.rows} - {0})
-    legend.outside(fig, axes, f"mean ± std of {seeds} seed{'' if seeds == '1' else 's'}")
+    legend.outside(fig, axes, _seeds(_counts(table, records, table.rows)))
     fig.suptitle(title)
-    fig.savefig(path, dpi=150, metadata={"Software": None})
+    fig.savefig(path, dpi=150, metadata={"Software": None, "Description": described})
     plt.close(fig)
+
+
+def origin(table: Table, found: Records) -> str:
+    """-> a digest of the records and the rows that a figure is drawn from: another one, another figure."""
+    rows = [[row.label, row.line, row.panel, row.x, str(row.published)] for row in table.rows]
+    shown = [table.title, table.metric, table.report, table.x_label, table.x_log, rows]
+    text = json.dumps([shown, found.full, found.shortened], sort_keys=True)
+    return f"drawn from records of SHA-256 {hashlib.sha256(text.encode()).hexdigest()}"
+
+
+def _counts(table: Table, records: Sequence[Record], rows: Sequence[Row]) -> set[int]:
+    """-> the numbers of seeds that rows have, but for those that did not run."""
+    return {len(values(table, records, row.label)) for row in rows} - {0}
+
+
+def _seeds(counts: set[int]) -> str:
+    if len(counts) > 1:
+        return "mean ± std over seeds (how many)"
+    return "1 seed" if counts == {1} else f"mean ± std of {legend.span(counts)} seeds"
+
+
+def _entry(table: Table, records: Sequence[Record], name: str, rows: Sequence[Row]) -> str:
+    """-> a name in the legend, with its number of seeds where not all rows have the same."""
+    mine = _counts(table, records, rows)
+    return f"{name} ({legend.span(mine)})" if len(_counts(table, records, table.rows)) > 1 else name
 
 
 def _scale(axis: Any, table: Table) -> None:
@@ -93,7 +124,8 @@ def _against_x(axis: Any, table: Table, rows: Sequence[Row], records: Sequence[R
             if found:
                 points.append((row.x, stats.summarize(found)))
                 axis.plot([row.x] * len(found), found, "o", color=colour, markersize=3.5, alpha=0.6)
-        _band(axis, points, line, colour)
+        name = _entry(table, records, line, [row for row in table.rows if row.line == line])
+        _band(axis, points, name, colour)
     _published(axis, table, rows)
     axis.set_xlabel(table.x_label)
     places = sorted({row.x for row in rows if row.x is not None})
@@ -105,10 +137,27 @@ def _against_x(axis: Any, table: Table, rows: Sequence[Row], records: Sequence[R
 
 def _published(axis: Any, table: Table, rows: Sequence[Row]) -> None:
     """A paper's numbers, which are of the metric and not of training."""
-    points = [(row.x, row.published.value) for row in rows if row.published and row.x is not None]
-    if points and not table.metric.startswith("train/"):
-        x, y = zip(*points, strict=True)
-        axis.plot(x, y, "D", markerfacecolor="none", color="black", markersize=6, label="published")
+    if table.metric.startswith("train/"):
+        return
+    for name, (marker, colour) in PUBLISHED.items():
+        points = [
+            (row.x, row.published.value)
+            for row in rows
+            if row.published and _is_marked(row) and _kind(row.published) == name
+        ]
+        if points:
+            axis.plot(*zip(*points, strict=True), marker, mfc="none", color=colour, markersize=6, label=name)
+
+
+def _is_marked(row: Row) -> bool:
+    """There is a published number to draw; where a paper has but a bound, there is no place for it."""
+    return row.published is not None and not row.published.above and row.x is not None
+
+
+def _kind(published: Published) -> str:
+    if published.judged:
+        return "published"
+    return "published, other protocol" if published.verified else "published, unverified"
 
 
 def _against_steps(axis: Any, table: Table, rows: Sequence[Row], records: Sequence[Record]) -> None:
@@ -118,7 +167,7 @@ def _against_steps(axis: Any, table: Table, rows: Sequence[Row], records: Sequen
             for step, value in curve(record, table.metric):
                 at_step.setdefault(step, []).append(table.percent(value))
         points = [(step, stats.summarize(found)) for step, found in sorted(at_step.items())]
-        _band(axis, points, row.label, COLOURS[number % len(COLOURS)])
+        _band(axis, points, _entry(table, records, row.label, [row]), COLOURS[number % len(COLOURS)])
     axis.set_xlabel("training steps")
 
 

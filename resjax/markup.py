@@ -33,14 +33,24 @@ def text(header: Sequence[str], body: Cells) -> str:
     return "\n".join([lines[0], "-" * len(lines[0]), *lines[1:]])
 
 
-def latex(header: Sequence[str], body: Cells) -> str:
-    """A tabular in the style of the package booktabs."""
+def latex(header: Sequence[str], body: Cells, heading: str = "") -> str:
+    """A tabular in the style of the package booktabs; a heading is its first row."""
     lines = [_latex_row(row) for row in body]
     columns = "l" + "r" * (len(header) - 1)
-    begin = [f"\\begin{{tabular}}{{{columns}}}", "\\toprule", _latex_row(header), "\\midrule"]
-    return "\n".join([*begin, *lines, "\\bottomrule", "\\end{tabular}"])
+    across = f"\\multicolumn{{{len(header)}}}{{l}}{{\\emph{{{_escaped(heading)}}}}} \\\\"
+    top = ["\\toprule", *([across, "\\midrule"] if heading else []), _latex_row(header), "\\midrule"]
+    begin = f"\\begin{{tabular}}{{{columns}}}"
+    return "\n".join([begin, *top, *lines, "\\bottomrule", "\\end{tabular}"])
+
+
+def latex_comment(text: str) -> str:
+    """-> the same with every line as a comment."""
+    return "\n".join(f"% {line}".rstrip() for line in text.splitlines())
 
 
 def _latex_row(cells: Sequence[str]) -> str:
-    translation = str.maketrans(LATEX)
-    return " & ".join(cell.translate(translation) for cell in cells) + r" \\"
+    return " & ".join(_escaped(cell) for cell in cells) + r" \\"
+
+
+def _escaped(text: str) -> str:
+    return text.translate(str.maketrans(LATEX))

@@ -18,8 +18,9 @@ from resjax import stats
 
 Statistic = Literal["one run", "mean", "median", "best", "unstated"]
 Verdict = Literal[
-    "reproduced", "differs", "too few runs to tell", "shortened run", "not run", "unverified number", ""
-]
+    "reproduced", "differs", "too few runs to tell", "diverged", "some diverged", "shortened run", "not run",
+    "unverified number", "other protocol", ""
+]  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -33,6 +34,8 @@ class Published:
       std: of the runs, in points, where the paper prints it.
       source: paper and table.
       verified: False for a number read off a figure or not found in a source; it is shown, not judged.
+      protocol: what the paper did otherwise than our runs, in a few words; it is shown, not judged.
+      above: the paper prints no more than that its number is above the value.
     """
 
     value: float
@@ -41,6 +44,8 @@ class Published:
     runs: int = 1
     std: float | None = None
     verified: bool = True
+    protocol: str = ""
+    above: bool = False
 
     def __post_init__(self) -> None:
         if not 0 <= self.value <= 100:
@@ -58,9 +63,14 @@ class Published:
         std = "" if self.std is None else f" ± {self.std:g}"
         how = f"{self.statistic} of {self.runs}" if self.runs > 1 else self.statistic
         how = "runs unstated" if how == "unstated" else how
-        return (
-            f"{'' if self.verified else '≈ '}{self.value:g}{std} ({how if self.verified else 'unverified'})"
-        )
+        said = [how if self.verified else "unverified", *([self.protocol] if self.protocol else [])]
+        sign = ("" if self.verified else "≈ ") + ("> " if self.above else "")
+        return f"{sign}{self.value:g}{std} ({', '.join(said)})"
+
+    @property
+    def judged(self) -> bool:
+        """It is known, and of runs that ours can be held against."""
+        return self.verified and not self.protocol
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,8 +88,9 @@ def compare(
 ) -> Comparison:
     """-> how our runs stand to a published value.
 
-    `reproduced`: the whole interval lies within the tolerance. `differs`: it leaves out zero. Else n runs
-    cannot tell. The interval is Student's; where the paper prints its own deviation, Welch's.
+    `reproduced`: the whole interval lies within the tolerance; of a bound, above zero. `differs`: it leaves
+    out zero; of a bound, it lies below. Else n runs cannot tell. The interval is Student's; where the paper
+    prints its own deviation, Welch's.
 
     Args:
       values: ours, in percent, as the published value is.
@@ -87,7 +98,8 @@ def compare(
     """
     ours = stats.summarize(values)
     if ours.std is None:
-        return Comparison(values[0] - published.value, None, None, "too few runs to tell")
+        verdict = "too few runs to tell" if published.judged else _unjudged(published)
+        return Comparison(values[0] - published.value, None, None, verdict)
     shift, spread = order_statistic(published.statistic, published.runs, lower_is_better)
     difference = ours.mean + shift * ours.std - published.value
     own = ours.std**2 / ours.n
@@ -101,15 +113,21 @@ def compare(
         freedom = (own + theirs) ** 2 / squares if squares else ours.n - 1.0
     half = float(distributions.t.ppf((1 + stats.LEVEL) / 2, freedom)) * error
     low, high = difference - half, difference + half
-    return Comparison(difference, low, high, _verdict(low, high, tolerance, published.verified))
+    return Comparison(difference, low, high, _verdict(published, low, high, tolerance))
 
 
-def _verdict(low: float, high: float, tolerance: float, verified: bool) -> Verdict:
-    if not verified:
-        return "unverified number"
-    if -tolerance <= low and high <= tolerance:
+def _verdict(published: Published, low: float, high: float, tolerance: float) -> Verdict:
+    if not published.judged:
+        return _unjudged(published)
+    if published.above and low > 0:
+        return "reproduced"
+    if not published.above and -tolerance <= low and high <= tolerance:
         return "reproduced"
     return "differs" if low > 0 or high < 0 else "too few runs to tell"
+
+
+def _unjudged(published: Published) -> Verdict:
+    return "other protocol" if published.verified else "unverified number"
 
 
 def order_statistic(statistic: Statistic, runs: int, lower_is_better: bool = False) -> tuple[float, float]:

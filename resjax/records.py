@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import json
+import math
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -52,7 +53,7 @@ def _of(cells: Sequence[Cell], results: Path, share: float) -> list[Record]:
     found = []
     for cell in sorted(cells, key=lambda cell: cell.record_name):
         path = folder(results, share) / cell.record_name
-        record = read(path)
+        record = _read(path, cell)
         if record is not None and not _is_of(record, cell, share):
             warnings.warn(f"record {path} is of another config than the row's; skipped", stacklevel=2)
         elif record is not None:
@@ -60,26 +61,40 @@ def _of(cells: Sequence[Cell], results: Path, share: float) -> list[Record]:
     return found
 
 
-def read(path: Path) -> Record | None:
+def _read(path: Path, cell: Cell) -> Record | None:
     """-> the record, or None where there is none or it is damaged."""
     if not path.exists():
         return None
     try:
         record = json.loads(path.read_text())
-        missing = {"row", "seed", "config", "versions", "device"} - record.keys()
-        missing |= set() if isinstance(record.get("config"), dict) else {"config"}
-        missing |= set() if record.keys() & {"metrics", "diverged_at"} else {"metrics"}
-        if missing:
-            raise ValueError("it lacks " + ", ".join(sorted(missing)))
-    except (ValueError, AttributeError) as error:
+        _check(record, cell)
+    except (ValueError, AttributeError, TypeError) as error:
         warnings.warn(f"record {path} is damaged ({error}); skipped", stacklevel=2)
         return None
     return record
 
 
+def _check(record: Record, cell: Cell) -> None:
+    """Raises ValueError where something lacks, is another cell's, or cannot be."""
+    missing = {"row", "seed", "config", "versions", "device"} - record.keys()
+    missing |= set() if isinstance(record.get("config"), dict) else {"config"}
+    if "diverged_at" not in record:
+        missing |= {"metrics", "seconds"} - record.keys()
+        missing |= {"test/accuracy", "train/accuracy"} - record.get("metrics", {}).keys()
+    if missing:
+        raise ValueError("it lacks " + ", ".join(sorted(missing)))
+    if (record["row"], record["seed"]) != (cell.row.label, cell.seed):
+        raise ValueError(f"it is that of the row '{record['row']}' with seed {record['seed']}")
+    if not 0 <= record.get("seconds", 0) < math.inf:
+        raise ValueError(f"seconds is {record['seconds']}")
+    for name, value in record.get("metrics", {}).items():
+        if name.endswith("accuracy") and not 0 <= value <= 1:
+            raise ValueError(f"{name} is {value}; it must be from 0 to 1")
+
+
 def is_recorded(cell: Cell, results: Path, share: float) -> bool:
     """There is a sound record of the cell's very config, shortened to this share."""
-    record = read(folder(results, share) / cell.record_name)
+    record = _read(folder(results, share) / cell.record_name, cell)
     return record is not None and _is_of(record, cell, share)
 
 

@@ -80,6 +80,7 @@ LAYERS = (
     ("rows",),
     ("cells",),
     ("records",),
+    ("captions", "verdicts"),
     ("render",),
     ("figure", "catalogue"),
     ("table",),

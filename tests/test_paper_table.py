@@ -208,7 +208,7 @@ def test_a_list_has_every_table_and_its_state(
     assert main(["table", "--list", str(folder)]) == 0
     lines = capsys.readouterr().out.splitlines()
     (paper,) = [line for line in lines if "paper.py " in line]
-    assert re.search(r" 8 +2 +2 at 50 % +1 shortened run, 1 \w[\w ]+, 1 not run$", paper)
+    assert re.search(r" 8 +2 +6 +2 at 50 % +1 shortened run, 1 \w[\w ]+, 1 not run$", paper)
     assert len([line for line in lines if "other.py:" in line]) == 2
     (folder / "other.py").unlink()
 
@@ -232,11 +232,6 @@ def test_a_queue_fits_into_its_time_and_goes_on(tmp_path: Path, monkeypatch: pyt
     assert file.exists()
 
 
-def test_an_unknown_table_of_a_queue_is_told(capsys: pytest.CaptureFixture[str]) -> None:
-    assert queue.main(["quickstrat"]) == 2
-    assert "did you mean" in capsys.readouterr().err
-
-
 def test_latex_has_no_character_that_it_reads_otherwise(done: tuple[Path, str]) -> None:
     folder, _ = done
     text = (folder / "results/paper/paper.tex").read_text()
@@ -244,4 +239,7 @@ def test_latex_has_no_character_that_it_reads_otherwise(done: tuple[Path, str]) 
     assert r"test/error, \%" in text
     assert text.count(r"\toprule") == text.count(r"\bottomrule") == 2
     assert markup.latex(["a_b"], [["10 % & ~ # $ { }"]]).count("\\\\") == 2
-    assert not re.search(r"(?<!\\)[%#_]", text)
+    assert text.count(r"\multicolumn{6}{l}{\emph{Shortened runs: 50 \% of the schedule}} \\") == 1
+    assert "% - A. Author 2015, table 6: near; far" in text
+    shown = [line for line in text.splitlines() if not line.startswith("%")]
+    assert not re.search(r"(?<!\\)[%#_]", "\n".join(shown))

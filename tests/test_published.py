@@ -46,6 +46,10 @@ def test_statistics_of_k_runs_are_those_of_many_drawn_ones(statistic, runs, lowe
         (9.75, dict(statistic="mean", runs=5), "differs"),
         (8.45, dict(statistic="one run"), "too few runs to tell"),
         (8.75, dict(statistic="one run", verified=False), "unverified number"),
+        (8.75, dict(statistic="mean", runs=5, protocol="10 crops"), "other protocol"),
+        (8.0, dict(statistic="mean", runs=5, above=True), "reproduced"),
+        (9.75, dict(statistic="mean", runs=5, above=True), "differs"),
+        (8.75, dict(statistic="mean", runs=5, above=True), "too few runs to tell"),
     ],
 )
 def test_verdicts(value, settings, verdict) -> None:
@@ -56,6 +60,14 @@ def test_one_run_cannot_tell() -> None:
     found = compare(published(8.75), OURS[:1], 0.3, True)
     assert (found.verdict, found.low, found.high) == ("too few runs to tell", None, None)
     assert found.difference == pytest.approx(-0.15)
+
+
+@pytest.mark.parametrize(
+    ("settings", "verdict"),
+    [(dict(verified=False), "unverified number"), (dict(protocol="10 crops"), "other protocol")],
+)
+def test_of_one_run_too_a_number_that_is_not_judged_says_why(settings, verdict) -> None:
+    assert compare(published(8.75, **settings), OURS[:1], 0.3, True).verdict == verdict
 
 
 def test_nineteen_of_twenty_intervals_hold_a_true_reproduction() -> None:
@@ -86,3 +98,5 @@ def test_numbers_that_cannot_be_are_refused(settings, said) -> None:
 def test_it_is_told_as_the_paper_has_it() -> None:
     assert str(published(6.61, statistic="mean", runs=5, std=0.16)) == "6.61 ± 0.16 (mean of 5)"
     assert str(published(13.5, verified=False)) == "≈ 13.5 (unverified)"
+    assert str(published(27.94, protocol="10 crops")) == "27.94 (runs unstated, 10 crops)"
+    assert str(published(20.0, statistic="median", runs=5, above=True)) == "> 20 (median of 5)"

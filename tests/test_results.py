@@ -6,9 +6,10 @@ import warnings
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from experiments import skips_through_time
-from resjax import catalogue, records, render
+from resjax import catalogue, figure, records, render
 from resjax import table as tables
 from resjax.budget import FULL
 
@@ -30,21 +31,24 @@ def spec(markdown: Path) -> str:
     return f"{file}:{argument}" if argument else str(file)
 
 
-def rendered(markdown: Path) -> render.Rendered:
+def recorded(markdown: Path) -> tuple[tables.Table, records.Records]:
     table, (file, _) = tables.load(spec(markdown)), tables.split(spec(markdown))
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # a record that is damaged, or of another config
-        found = records.read_all(list(tables.cells(table, file)), markdown.parent)
-    return render.render(table, found)
+        return table, records.read_all(list(tables.cells(table, file)), markdown.parent)
 
 
 @pytest.mark.parametrize("path", RENDERED, ids=lambda path: path.stem)
 def test_committed_tables_are_rendered_from_the_committed_records(path: Path) -> None:
-    expected = rendered(path)
+    table, found = recorded(path)
+    expected = render.render(table, found)
     assert path.read_text() == expected.markdown
     assert path.with_suffix(".csv").read_text() == expected.csv
     assert path.with_suffix(".tex").read_text() == expected.latex
-    assert ("![" in expected.markdown) == path.with_suffix(".png").exists()
+    assert ("![" in expected.markdown) == path.with_suffix(".png").exists() == bool(found)
+    if found:
+        with Image.open(path.with_suffix(".png")) as picture:
+            assert picture.info["Description"] == figure.origin(table, found)
 
 
 OWN = [path for path in RENDERED if not tables.load(spec(path)).compares]
