@@ -96,7 +96,7 @@ def test_the_equation_s_gradient_is_that_of_many_small_steps() -> None:
 
 
 def test_the_adjoint_equation_s_gradient_is_that_of_the_steps() -> None:
-    """Of dx/dt = tanh(w x + t) in float64, to a hundred times the tolerance; with respect to all that they reach."""
+    """Of dx/dt = tanh(w x + t) in float64, to a hundred times the tolerance."""
     with jax.enable_x64(True), jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
         x, w = wide(images(8))[:, :1, :1], jnp.asarray(np.random.default_rng(2).normal(size=(8, 8)))
 
