@@ -73,7 +73,8 @@ class Flow(nn.Module):
         dynamics = Dynamics(self.layers, name="dynamics")
         if self.is_initializing():
             return dynamics(jnp.zeros(()), x)
-        variables, field = dynamics.variables, dynamics.clone(parent=None, name=None).apply
+        variables = dynamics.variables
+        field: Any = dynamics.clone(parent=None, name=None).apply
         if self.solver == "euler":
             return euler(partial(field, variables), x, self.steps, skip=self.skip)
         return adaptive(field, variables, x, self.tolerance, self.adjoint)
@@ -122,7 +123,8 @@ def adaptive(field: Field, variables: Any, x: State, tolerance: float, adjoint: 
             throw=False,  # the last state is not finite then, and the run says that it diverged
         )
     assert found.ys is not None
-    return jnp.where(found.result == diffrax.RESULTS.successful, found.ys[0], jnp.nan)
+    last = found.ys[0].astype(x.dtype)  # the solver's times are float32 at least, and so are its states
+    return jnp.where(found.result == diffrax.RESULTS.successful, last, jnp.nan)
 
 
 class ODENet(Trunk):

@@ -180,14 +180,15 @@ def test_a_function_survives_by_its_probability_and_the_shortcut_always() -> Non
     whole, thinned = (Block(inner, LAYERS.bind(False), "pre", True, s) for s in (1.0, 0.3))
     variables = whole.init(KEY, x)
     branch = jnp.asarray(whole.apply(variables, x)) - x
-    np.testing.assert_allclose(thinned.apply(variables, x), x + 0.3 * branch, rtol=0, atol=1e-5)
+    got: Any = thinned.apply(variables, x)
+    np.testing.assert_allclose(got, x + 0.3 * branch, rtol=0, atol=1e-5)
     trained = Block(inner, LAYERS.bind(True), "pre", True, 0.3)
     run = jax.jit(lambda key: trained.apply(variables, x, rngs={"dropout": key}))
     found = [np.asarray(run(jax.random.key(seed))) for seed in range(12)]
     kept = [not np.array_equal(each, x) for each in found]
     assert set(kept) == {True, False}
     for each, is_kept in zip(found, kept, strict=True):
-        np.testing.assert_allclose(each, x + is_kept * branch, rtol=0, atol=1e-5)
+        np.testing.assert_allclose(each, x + float(is_kept) * branch, rtol=0, atol=1e-5)
 
 
 def test_random_depth_needs_shortcuts() -> None:

@@ -12,7 +12,7 @@ from resjax.probes import effective_depth, jacobian, subject
 from resjax.probes.bench import Bench, Subject
 
 BENCH = Bench(Path())
-CANVAS = ("--config.data.name=canvas:digits", "--config.data.holdout=1950", "--config.model.width=4")
+CANVAS = ("--config.data.name=canvas:digits", "--config.data.holdout=1800", "--config.model.width=4")
 
 
 def at_start(tiny: Config, name: str, *flags: str) -> Subject:
