@@ -1,6 +1,7 @@
 """What a net consists of, counted without computing anything: its layers, and to which part each belongs."""
 
 import dataclasses
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -10,6 +11,7 @@ import jax.numpy as jnp
 from jaxtyping import Array
 
 from resjax.models.heads import Net, parameters_of
+from resjax.models.ode import Flow
 from resjax.models.tokens import Attention
 from resjax.models.trunk import Trunk
 
@@ -92,6 +94,7 @@ class _Recorder:
     def __init__(self) -> None:
         # path: (part, kind, input, output, multiply-adds beside those of its kernel)
         self.calls: dict[tuple[str, ...], tuple[str, str, Any, Any, int]] = {}
+        self.repeats: dict[tuple[str, ...], int] = {}  # path: how often what is in it is run, and traced once
         self.parts: dict[str, list[str]] = {}
         self.part = ""
 
@@ -104,6 +107,8 @@ class _Recorder:
         if context.method_name == "__call__" and path:
             kind, read = type(context.module).__name__, args[0] if args else None
             products = context.module.products(args[0]) if isinstance(context.module, Attention) else 0
+            if isinstance(context.module, Flow):
+                self.repeats[path] = context.module.repeats
             self.calls[path] = (self.part, kind, read, found, products)
             if path[0] == "trunk" and len(path) == 2 and self.part:
                 self.parts[self.part].append(path[1])
@@ -115,7 +120,8 @@ def dissect(trunk: Trunk, image: tuple[int, int, int]) -> Anatomy:
 
     Multiply-adds are those of convolutions and dense layers, as papers count them: each weight of the
     kernel once for every output position; and those of attention's two products. Norms, activations and
-    additions are left out.
+    additions are left out. Of an equation that an adaptive solver solves, they are those of one evaluation:
+    how many it takes is known only when it runs.
 
     Raises:
       ValueError: the trunk has parameters of its own, beside those of its parts' modules.
@@ -175,7 +181,8 @@ def _rows(recorder: _Recorder, params: Any) -> list[LayerRow]:
             plane = read if kind == "ConvTranspose" else output  # its kernel is spread from every input
             positions = plane.size // plane.shape[-1]
             total = sum(sizes.values())
-            amount = positions * kernel + products
+            inside = (n for outer, n in recorder.repeats.items() if path[: len(outer)] == outer)
+            amount = math.prod(inside) * (positions * kernel + products)
             rows.append(LayerRow("/".join(path), part, kind, output.shape[1:], total, amount))
     return rows
 

@@ -183,6 +183,6 @@ def _line(table: Table, row: Row, record: Record) -> list[Any]:
     """Accuracies are from 0 to 1 here, whatever the table reports."""
     metrics, x = record.get("metrics", {}), "" if row.x is None else row.x
     place = [row.label, row.line, row.panel, x, table.metric, record["seed"]]
-    found = [metrics.get(table.metric), metrics.get(table.train_metric), record.get("training_multiply_adds")]
+    found = [metrics.get(table.metric), metrics.get("train/accuracy"), record.get("training_multiply_adds")]
     found += [record.get("seconds"), record.get("diverged_at")]
     return [*place, *found, record.get("budget", 1), record.get("command")]

@@ -106,6 +106,7 @@ examples:
 SHOW = f"""\
 Prints every layer of a config's net: output shape, parameters, multiply-adds; and the endpoints that
 an auxiliary head can attach to. Nothing is trained, and the data set need not be on this machine.
+Multiply-adds are those of one image; of an adaptive solver (ode_net by dopri5), of one evaluation.
 
 {OVERRIDES}
 examples:

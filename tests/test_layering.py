@@ -25,7 +25,7 @@ LAYERS = (
     ("data.sources", "data.tfds_source", "data.batches", "data.augment"),
     ("models.convolution", "models.norm"),
     ("models.blocks",),
-    ("models.shortcuts", "models.excitation", "models.stems"),
+    ("models.shortcuts", "models.survival", "models.excitation", "models.stems"),
     ("models.units", "models.trunk", "models.classifiers", "models.tokens"),
     (
         "models.mlp",

@@ -4,13 +4,13 @@ Long et al. 2015 (1411.4038), section 3, their coarsest form (FCN-32s), on a res
 coarser than the image by a factor of 4; the interpolation is bilinear, and not learned.
 """
 
-from typing import Any
-
 from jaxtyping import Array, Float
 
 from resjax.models.blocks import BoundLayers, Layers
+from resjax.models.excitation import check_ratio
 from resjax.models.pixels import enlarge
-from resjax.models.resnet import ResNet, cifar_resnet
+from resjax.models.resnet import ResNet, cifar_stages
+from resjax.models.shortcuts import ShortcutOption, random_depth
 from resjax.models.units import UNITS, Order
 
 
@@ -21,7 +21,7 @@ class FCN(ResNet):
         x = UNITS[self.order].before_classifier(layers, x)
         coarse = layers.classifier(self.classes)(name="classifier")(x)
         factor = 2 ** (len(self.stage_sizes) - 1)
-        return enlarge(coarse, (factor * x.shape[1], factor * x.shape[2]))
+        return enlarge(coarse, (factor, factor), pooled=False)
 
 
 def fcn(
@@ -31,14 +31,18 @@ def fcn(
     *,
     depth: int = 20,
     order: Order = "original",
+    shortcut: ShortcutOption = "A",
     skip: bool = True,
     width: int = 16,
+    survival: float = 1.0,
+    excitation: int = 0,
 ) -> FCN:
     """The net of `cifar_resnet` whose settings these are; images of sides that are multiples of 4.
 
     Raises:
       ValueError: as `cifar_resnet` does.
     """
-    net = cifar_resnet(classes, layers, depth=depth, order=order, skip=skip, width=width)
-    own: dict[str, Any] = {name: getattr(net, name) for name in ResNet.__dataclass_fields__}
-    return FCN(**{name: value for name, value in own.items() if name not in ("parent", "name")})
+    shape = cifar_stages(depth, "basic", width)
+    check_ratio(excitation, width)
+    mixing = random_depth(survival, skip)
+    return FCN(classes, layers, *shape, "basic", "1x1", order, shortcut, skip, "cifar", mixing, excitation)

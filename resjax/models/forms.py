@@ -66,11 +66,16 @@ def identity(target: Shape, /) -> nn.Module:
     return Identity(target, parent=None)
 
 
-def fcn(target: Shape, /, *, filters: int = 64, dropout: float = 0.1) -> nn.Module:
-    """Raises ValueError where the width is below 1 or the dropout not from 0 to below 1."""
+def fcn(target: Shape, /, *, filters: int = 64, dropout: float = 0.1, pooled: bool = False) -> nn.Module:
+    """Args:
+      pooled: the endpoint's plane was made smaller by pooling, as in `unet`; else by strides, as in `fcn`.
+
+    Raises:
+      ValueError: the width is below 1, or the dropout not from 0 to below 1.
+    """
     checks.at_least(1, filters=filters)
     checks.share(dropout=dropout)
-    return PixelHead(target, filters, dropout, parent=None)
+    return PixelHead(target, filters, dropout, pooled, parent=None)
 
 
 def _classes(form: str, target: Shape) -> int:

@@ -7,6 +7,7 @@ from functools import partial
 
 from resjax import checks
 from resjax.models.blocks import BoundLayers, Layer, Layers
+from resjax.models.shortcuts import random_depth
 from resjax.models.tokens import Perceptron, Placement, TokenTrunk
 
 
@@ -37,13 +38,17 @@ def mixer(
     patch: int = 4,
     placement: Placement = "pre",
     skip: bool = True,
+    survival: float = 1.0,
 ) -> Mixer:
     """Mixer-B/16 is 12 blocks of width 768, with 384 and 3,072 hidden units, on patches of 16 (table 1).
 
+    Args:
+      survival: as in `vit`.
+
     Raises:
-      ValueError: a number below 1.
+      ValueError: a number below 1, or random depth without shortcuts.
     """
     checks.at_least(1, blocks=blocks, width=width, patch=patch)
     checks.at_least(1, hidden_tokens=hidden_tokens, hidden_channels=hidden_channels)
-    shape = (blocks, width, patch, placement, skip, "mean", False)
+    shape = (blocks, width, patch, placement, skip, "mean", False, random_depth(survival, skip))
     return Mixer(classes, layers, *shape, hidden_tokens, hidden_channels)

@@ -19,13 +19,15 @@ from jaxtyping import Array, Float
 
 from resjax import checks
 from resjax.models.blocks import BoundLayers, Layers
-from resjax.models.shortcuts import IdentityShortcut, ProjectionShortcut
+from resjax.models.shortcuts import IdentityShortcut, Mixing, ProjectionShortcut, random_depth
 from resjax.models.trunk import MAIN, Part, Trunk
 from resjax.models.units import PreactivationUnit
 
 Solver = Literal["units", "euler", "dopri5"]
+Adjoint = Literal["steps", "backsolve"]
 State = Float[Array, "b h w c"]
 Slope = Callable[[Any, State], State]  # from time and state to the state's derivative
+Field = Callable[[Any, Any, State], Any]  # the same, from parameters, time and state
 MOST_STEPS = 1000  # of an adaptive solver, where the equation has become too stiff
 
 
@@ -51,28 +53,31 @@ class Flow(nn.Module):
     Attributes:
       steps: of Euler's method; without `skip` each gives f alone.
       tolerance: relative and absolute, of the adaptive solver.
+      adjoint: where its gradients come from.
     """
 
     solver: str
     steps: int
     tolerance: float
     skip: bool
+    adjoint: str
     layers: BoundLayers
+
+    @property
+    def repeats(self) -> int:
+        """-> how often f is computed, where that is known beforehand; else 1."""
+        return self.steps if self.solver == "euler" else 1
 
     @nn.compact
     def __call__(self, x: State) -> State:
         dynamics = Dynamics(self.layers, name="dynamics")
         if self.is_initializing():
             return dynamics(jnp.zeros(()), x)
-        variables, alone = dynamics.variables, dynamics.clone(parent=None, name=None)
-
-        def slope(time: Any, state: State) -> State:
-            found: Any = alone.apply(variables, time, state)
-            return found
-
+        variables = dynamics.variables
+        field: Any = dynamics.clone(parent=None, name=None).apply
         if self.solver == "euler":
-            return euler(slope, x, self.steps, skip=self.skip)
-        return adaptive(slope, x, self.tolerance)
+            return euler(partial(field, variables), x, self.steps, skip=self.skip)
+        return adaptive(field, variables, x, self.tolerance, self.adjoint)
 
 
 def euler(slope: Slope, x: State, steps: int, *, skip: bool = True) -> State:
@@ -85,18 +90,24 @@ def euler(slope: Slope, x: State, steps: int, *, skip: bool = True) -> State:
     return jax.lax.scan(advance, x, jnp.arange(steps, dtype=x.dtype))[0]
 
 
-def adaptive(slope: Slope, x: State, tolerance: float) -> State:
+def adaptive(field: Field, variables: Any, x: State, tolerance: float, adjoint: str = "steps") -> State:
     """-> x(1) by Dormand and Prince's method of order 5.
 
-    The steps are the whole batch's, whose root mean square error is kept within the tolerance. Gradients are
-    those of the steps that were taken, with few of them kept (diffrax's recursive checkpoints). The paper
-    solves the adjoint equation backwards instead, whose gradient is not that of what was computed.
+    The steps are the whole batch's, whose root mean square error is kept within the tolerance.
+
+    Args:
+      variables: what `field` reads first; gradients reach nothing else, but x.
+      adjoint: gradients are those of the `steps` that were taken, with few of them kept (diffrax's recursive
+        checkpoints): RK-Net in Chen et al. 2018, table 1. By `backsolve` the adjoint equation is solved from
+        t = 1 back to 0, with the state, so that none is kept: their ODE-Net, section 2. That gradient is
+        not exactly the one of what was computed.
     """
     import diffrax
 
-    def of_time(time: Any, state: State, _: None) -> State:
-        return slope(time, state)
+    def of_time(time: Any, state: State, variables: Any) -> State:
+        return field(variables, time, state)
 
+    kinds = {"steps": diffrax.RecursiveCheckpointAdjoint, "backsolve": diffrax.BacksolveAdjoint}
     with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):  # the solver mixes them
         found = diffrax.diffeqsolve(
             diffrax.ODETerm(of_time),
@@ -105,12 +116,15 @@ def adaptive(slope: Slope, x: State, tolerance: float) -> State:
             t1=1.0,
             dt0=None,
             y0=x,
+            args=variables,
             stepsize_controller=diffrax.PIDController(rtol=tolerance, atol=tolerance),
+            adjoint=kinds[adjoint](),
             max_steps=MOST_STEPS,
             throw=False,  # the last state is not finite then, and the run says that it diverged
         )
     assert found.ys is not None
-    return jnp.where(found.result == diffrax.RESULTS.successful, found.ys[0], jnp.nan)
+    last = found.ys[0].astype(x.dtype)  # the solver's times are float32 at least, and so are its states
+    return jnp.where(found.result == diffrax.RESULTS.successful, last, jnp.nan)
 
 
 class ODENet(Trunk):
@@ -125,15 +139,20 @@ class ODENet(Trunk):
     steps: int
     tolerance: float
     skip: bool
+    adjoint: str
+    mixing: Mixing
 
     def parts(self, layers: BoundLayers) -> list[tuple[str, Part]]:
-        halving = [(name, partial(self._unit, layers, name, 2)) for name in ("halving1", "halving2")]
-        steps = [(name, partial(self._unit, layers, name, 1)) for name in self._units()]
-        flow = [] if steps else [("flow", partial(self._flow, layers))]
-        return [("stem", partial(self._stem, layers)), *halving, *steps, *flow, self._last(layers)]
+        found: list[tuple[str, Part]] = [("stem", partial(self._stem, layers))]
+        names = self.recomputable()
+        for number, name in enumerate(names, 1):
+            stride, survival = 2 if number <= 2 else 1, self.mixing.survival_of(number, len(names))
+            found.append((name, partial(self._unit, layers, name, stride, survival)))
+        flow = [] if self._units() else [("flow", partial(self._flow, layers))]
+        return [*found, *flow, self._last(layers)]
 
     def chains(self) -> list[tuple[str, ...]]:
-        return [tuple(self._units())]
+        return [] if self.mixing.random else [tuple(self._units())]
 
     def recomputable(self) -> list[str]:
         return ["halving1", "halving2", *self._units()]
@@ -145,15 +164,17 @@ class ODENet(Trunk):
         conv = layers.conv(self.width, 3)
         return conv(padding="VALID", use_bias=True, name="stem_conv")(x.astype(layers.dtype))
 
-    def _unit(self, layers: BoundLayers, name: str, stride: int, x: State) -> State:
+    def _unit(self, layers: BoundLayers, name: str, stride: int, survival: float, x: State) -> State:
         branch = (("conv1", layers.conv(self.width, 3, stride)), ("conv2", layers.conv(self.width, 3)))
         shortcut: nn.Module | None = IdentityShortcut(parent=None)
         if stride > 1:
             shortcut = ProjectionShortcut(self.width, layers, stride, normed=False, parent=None)
-        return PreactivationUnit(branch, layers, shortcut if self.skip else None, stride > 1, name=name)(x)
+        shortcut = shortcut if self.skip else None
+        return PreactivationUnit(branch, layers, shortcut, stride > 1, None, survival, name=name)(x)
 
     def _flow(self, layers: BoundLayers, x: State) -> State:
-        return Flow(self.solver, self.steps, self.tolerance, self.skip, layers, name="flow")(x)
+        settings = (self.solver, self.steps, self.tolerance, self.skip, self.adjoint)
+        return Flow(*settings, layers, name="flow")(x)
 
     def _last(self, layers: BoundLayers) -> tuple[str, Part]:
         def classify(x: State) -> Float[Array, "b k"]:
@@ -173,16 +194,22 @@ def ode_net(
     steps: int = 6,
     tolerance: float = 1e-3,
     skip: bool = True,
+    adjoint: Adjoint = "steps",
+    survival: float = 1.0,
 ) -> ODENet:
-    """With 6 `units` the ResNet of Chen et al. 2018, table 1; with `dopri5` their ODE-Net.
+    """With 6 `units` the ResNet of Chen et al. 2018, table 1; with `dopri5` their RK-Net, or ODE-Net.
 
     Args:
       steps: units, or steps of Euler's method.
       tolerance: of `dopri5`.
+      adjoint: gradients of `dopri5`: of its `steps` (RK-Net), or by `backsolve` from the adjoint equation
+        (ODE-Net).
+      survival: of `units`, the halving ones among them, as in `cifar_resnet`.
 
     Raises:
-      ValueError: batch norm in a block that is applied again and again, an equation without `skip`, a solver
-        that is not installed, or numbers that cannot be.
+      ValueError: batch norm in a block that is applied again and again, an equation without `skip`, an
+        adjoint of what is no equation, random depth of a block that is there once or without shortcuts, a
+        solver that is not installed, or numbers that cannot be.
     """
     checks.at_least(1, width=width, steps=steps)
     checks.positive(tolerance=tolerance)
@@ -193,7 +220,18 @@ def ode_net(
         )
     if solver == "dopri5":
         _check_equation(skip)
-    return ODENet(classes, layers, width, solver, steps, tolerance, skip)
+    elif adjoint != "steps":
+        raise ValueError(
+            f"adjoint is '{adjoint}', but solver is '{solver}', which is no equation; set adjoint to 'steps',"
+            " or solver to 'dopri5'"
+        )
+    if solver != "units" and survival < 1:
+        raise ValueError(
+            f"survival is {survival}, but solver is '{solver}', whose one block is each step's; leave"
+            " survival out or set solver to 'units'"
+        )
+    mixing = random_depth(survival, skip)
+    return ODENet(classes, layers, width, solver, steps, tolerance, skip, adjoint, mixing)
 
 
 def _check_equation(skip: bool) -> None:

@@ -5,6 +5,8 @@ A skip of delay d brings the state of step t to step t + d by weights of its own
     h(t) = tanh(W x(t) + U h(t - 1) + V h(t - d) + b)
 
 Zhang et al. 2016 (1602.08210), section 5, has these recurrent skip connections. d = 1 is the plain net.
+U begins orthogonal; with V both begin as orthogonal matrices over sqrt(2), so that their sum has the gain
+of 1 that U alone has, and nets with a skip and without begin equally far from chaos.
 LSTM is that of Hochreiter and Schmidhuber 1997 with forget gates, GRU that of Cho et al. 2014 (1406.1078).
 """
 
@@ -22,7 +24,7 @@ from resjax.models.blocks import BoundLayers, Layers, orthogonal
 from resjax.models.trunk import MAIN, Part, Trunk
 
 Cell = Literal["tanh", "lstm", "gru"]
-NUDGES = "nudges"  # a collection: what is added to the state of each step, for its gradient there
+NUDGES = "nudges"  # a collection: what is added to state and memory of each step, for their gradient there
 # From what the input gives to a step, the states that it remembers, newest first, and their product with the
 # weights, to the new state; `memory` is of an LSTM.
 Step = Callable[[Array, Array, Array, Array], tuple[Array, Array]]
@@ -40,7 +42,7 @@ def lstm_step(driven: Array, state: Array, product: Array, memory: Array) -> tup
 
 
 def gru_step(driven: Array, state: Array, product: Array, memory: Array) -> tuple[Array, Array]:
-    """The reset gate is behind the weights of the candidate, as in cuDNN's."""
+    """The reset gate is behind the weights of the candidate, as in cuDNN's, which has a bias more there."""
     width = state.shape[-1]
     gates = nn.sigmoid(driven[:, : 2 * width] + product[:, : 2 * width])
     reset, update = jnp.split(gates, 2, axis=-1)
@@ -72,15 +74,13 @@ class Recurrence(nn.Module):
         kernel = self.param("kernel", _blocks, shape, jnp.dtype(types)).astype(driven.dtype)
         states = jnp.zeros((self.delay, driven.shape[0], self.width), driven.dtype)  # newest first
         memory = states[0]
-        nudges = self.get_variable(
-            NUDGES, "states", jnp.zeros((driven.shape[1], *memory.shape), driven.dtype)
-        )
+        nudges = self.get_variable(NUDGES, "states", jnp.zeros((driven.shape[1], 2, 1, 1), driven.dtype))
 
         def advance(carry: Any, given: Any) -> tuple[Any, Array]:
             states, memory = carry
             read = states[0] if reads == 1 else jnp.concatenate([states[0], states[-1]], -1)
             state, memory = step(given[0], states[0], read @ kernel, memory)
-            state = state + given[1]
+            state, memory = state + given[1][0], memory + given[1][1]
             return (jnp.concatenate([state[None], states[:-1]]), memory), state
 
         found = jax.lax.scan(advance, (states, memory), (driven.swapaxes(0, 1), nudges))[1]
@@ -88,11 +88,11 @@ class Recurrence(nn.Module):
 
 
 def _blocks(key: Array, shape: tuple[int, int], dtype: Any) -> Float[Array, "i o"]:
-    """-> square orthogonal blocks: one for each gate, and for each state that is read."""
+    """-> square orthogonal blocks, one for each gate and each state that is read, over sqrt(states)."""
     width = min(shape)
     rows, columns = shape[0] // width, shape[1] // width
     keys = jax.random.split(key, (rows, columns))
-    return jnp.block(
+    return rows**-0.5 * jnp.block(
         [[orthogonal(keys[i, j], (width, width), dtype) for j in range(columns)] for i in range(rows)]
     )
 

@@ -22,6 +22,7 @@ from resjax.models.shortcuts import (
     PadShortcut,
     ProjectionShortcut,
     ShortcutOption,
+    random_depth,
 )
 from resjax.models.stems import Stem
 from resjax.models.trunk import MAIN, Part, Trunk
@@ -77,9 +78,7 @@ class ResNet(Trunk):
             for number in range(1, size + 1):
                 name = f"stage{stage}_block{number}"
                 stride = 2 if stage > 1 and number == 1 else 1
-                survival = self.mixing.survival_of(
-                    len(found), sum(self.stage_sizes)
-                )  # the stem is in `found`
+                survival = self.mixing.survival_of(len(found), sum(self.stage_sizes))  # behind the stem
                 shared = self._shares(stride, number)
                 unit = partial(self._unit, layers, features, stride, shared, survival, name)
                 found.append((name, unit))
@@ -188,12 +187,7 @@ def cifar_resnet(
       ValueError: a depth that is not of the form, a width below 1, a ratio above the narrowest unit's
         features, or shortcuts that cannot be so.
     """
-    per_unit = 6 if block == "basic" else 9
-    n = max(1, round((depth - 2) / per_unit))
-    if depth != per_unit * n + 2:
-        near = f"{per_unit * n + 2}" if depth < 2 else f"{per_unit * n + 2} or {per_unit * (n + 1) + 2}"
-        raise ValueError(f"depth is {depth}; {block} units need {per_unit}n + 2, such as {near}")
-    checks.at_least(1, width=width)
+    shape = cifar_stages(depth, block, width)
     check_ratio(excitation, width if block == "basic" else 4 * width)
     mixing = Mixing(
         shortcut_scale=shortcut_scale, branch_scale=branch_scale, learned_scale=learned_scale, gate=gate,
@@ -201,10 +195,18 @@ def cifar_resnet(
     )  # fmt: skip
     if not skip:
         mixing.check_plain()
-    return ResNet(
-        classes, layers, (n, n, n), (width, 2 * width, 4 * width), block, stride_in, order, shortcut, skip,
-        stem, mixing, excitation,
-    )  # fmt: skip
+    return ResNet(classes, layers, *shape, block, stride_in, order, shortcut, skip, stem, mixing, excitation)
+
+
+def cifar_stages(depth: int, block: str, width: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """-> units and features of each stage; raises ValueError as `cifar_resnet` does."""
+    per_unit = 6 if block == "basic" else 9
+    n = max(1, round((depth - 2) / per_unit))
+    if depth != per_unit * n + 2:
+        near = f"{per_unit * n + 2}" if depth < 2 else f"{per_unit * n + 2} or {per_unit * (n + 1) + 2}"
+        raise ValueError(f"depth is {depth}; {block} units need {per_unit}n + 2, such as {near}")
+    checks.at_least(1, width=width)
+    return (n, n, n), (width, 2 * width, 4 * width)
 
 
 def imagenet_resnet(
@@ -237,9 +239,7 @@ def imagenet_resnet(
     checks.at_least(1, width=width)
     block, sizes = IMAGENET_STAGES[depth]
     check_ratio(excitation, width if block == "basic" else 4 * width)
-    mixing = Mixing(survival=survival)
-    if not skip:
-        mixing.check_plain()
+    mixing = random_depth(survival, skip)
     features = tuple(width * 2**stage for stage in range(4))
     return ResNet(
         classes, layers, sizes, features, block, stride_in, order, shortcut, skip, stem, mixing, excitation

@@ -235,3 +235,11 @@ class Mixing:
             by_channel = self.learned_scale == "channels"
             return BranchScale(layers, self.branch_scale, by_channel, self.shortcut_scale, parent=None)
         return None if scales == (1, 1) else partial(scale, *scales)
+
+
+def random_depth(survival: float, skip: bool) -> Mixing:
+    """-> that of stochastic depth alone; raises ValueError where there are no shortcuts for it."""
+    mixing = Mixing(survival=survival)
+    if not skip:
+        mixing.check_plain()
+    return mixing

@@ -19,6 +19,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from resjax.models.blocks import BoundLayers, Layer
+from resjax.models.shortcuts import Mixing
+from resjax.models.survival import survive
 from resjax.models.trunk import MAIN, Part, Trunk
 
 Placement = Literal["pre", "post"]
@@ -31,21 +33,29 @@ class Block(nn.Module):
     Attributes:
       inner: (name, layer) pairs; the norm of each is called name_norm.
       placement: where the norms stand: `pre` or `post`.
+      survival: probability that a function is there in training, each by itself; below 1 there must be
+        shortcuts.
     """
 
     inner: tuple[tuple[str, Layer], ...]
     layers: BoundLayers
     placement: str
     skip: bool
+    survival: float = 1.0
 
     @nn.compact
     def __call__(self, x: Tokens) -> Tokens:
         for name, layer in self.inner:
-            norm = self.layers.normalize(f"{name}_norm")
-            y = layer(name=name)(norm(x) if self.placement == "pre" else x)
+            branch = partial(_branch, name, layer)
+            y = branch(self, x, x) if self.survival == 1 else survive(self, self.survival, branch, x, x)
             y = x + y if self.skip else y
-            x = norm(y) if self.placement == "post" else y
+            x = self.layers.normalize(f"{name}_norm")(y) if self.placement == "post" else y
         return x
+
+
+def _branch(name: str, layer: Layer, block: Block, x: Tokens, like: Tokens) -> Tokens:
+    x = block.layers.normalize(f"{name}_norm")(x) if block.placement == "pre" else x
+    return layer(name=name)(x)
 
 
 class Embedding(nn.Module):
@@ -140,6 +150,7 @@ class TokenTrunk(Trunk):
       placement: where the norms stand: `pre` or `post`.
       pool: what is classified: the `mean` of all tokens, or the `class` token, which there is then.
       positions: the tokens' places are learned.
+      mixing: of which only `survival` is heeded, of the last block's functions.
     """
 
     blocks: int
@@ -149,17 +160,22 @@ class TokenTrunk(Trunk):
     skip: bool
     pool: str
     positions: bool
+    mixing: Mixing
 
     def inner(self, layers: BoundLayers) -> tuple[tuple[str, Layer], ...]:
         """-> what a block consists of, as `Block` has it."""
         raise NotImplementedError
 
     def parts(self, layers: BoundLayers) -> list[tuple[str, Part]]:
-        blocks = [(name, partial(self._block, layers, name)) for name in self.recomputable()]
+        survivals = (self.mixing.survival_of(number, self.blocks) for number in range(1, self.blocks + 1))
+        blocks = [
+            (name, partial(self._block, layers, name, survival))
+            for name, survival in zip(self.recomputable(), survivals, strict=True)
+        ]
         return [("embedding", partial(self._embed, layers)), *blocks, (MAIN, partial(self._classify, layers))]
 
     def chains(self) -> list[tuple[str, ...]]:
-        return [tuple(self.recomputable())]
+        return [] if self.mixing.random else [tuple(self.recomputable())]
 
     def recomputable(self) -> list[str]:
         return [f"block{number}" for number in range(1, self.blocks + 1)]
@@ -169,8 +185,8 @@ class TokenTrunk(Trunk):
         embedding = Embedding(self.patch, self.width, layers, self.positions, token, name="embedding")
         return embedding(x.astype(layers.dtype))
 
-    def _block(self, layers: BoundLayers, name: str, x: Tokens) -> Tokens:
-        return Block(self.inner(layers), layers, self.placement, self.skip, name=name)(x)
+    def _block(self, layers: BoundLayers, name: str, survival: float, x: Tokens) -> Tokens:
+        return Block(self.inner(layers), layers, self.placement, self.skip, survival, name=name)(x)
 
     def _classify(self, layers: BoundLayers, x: Tokens) -> Float[Array, "b k"]:
         x = layers.normalize("final_norm")(x) if self.placement == "pre" else x

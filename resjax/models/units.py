@@ -17,12 +17,11 @@ from types import MappingProxyType
 from typing import Any, ClassVar, Literal
 
 import flax.linen as nn
-import jax
-import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from resjax.models.blocks import BoundLayers, Layer
 from resjax.models.shortcuts import Mix
+from resjax.models.survival import survive
 
 Order = Literal[
     "original", "norm_after_addition", "relu_before_addition", "relu_preactivation", "preactivation"
@@ -60,7 +59,7 @@ class Unit(nn.Module):
         if self.survival == 1:
             return self.close(self.run(x), *self.along(x))
         shortcut, factor = self.along(x)
-        return self.end(add(self.survive(x, shortcut), shortcut, factor))
+        return self.end(add(survive(self, self.survival, _branch, x, shortcut), shortcut, factor))
 
     def begin(self, x: Array) -> Array:
         """-> what the first layer reads."""
@@ -99,18 +98,6 @@ class Unit(nn.Module):
             return None, None
         shortcut = self.shortcut(x)
         return (shortcut, None) if self.mix is None else self.mix(x, shortcut)
-
-    def survive(self, x: Array, like: Array) -> Array:
-        """Stochastic depth: Huang et al. 2016 (1603.09382), section 3.
-
-        In training the whole batch keeps or loses the branch. A lost one is not computed, so the running
-        statistics of its norms stay as they are, as in the paper's code. In evaluation it is always there,
-        times its probability.
-        """
-        if self.is_initializing() or not self.layers.train:
-            return self.survival * _branch(self, x, like)
-        kept = jax.random.bernoulli(self.make_rng("dropout"), self.survival)
-        return nn.cond(kept, _branch, _nothing, self, x, like)
 
     @property
     def last_norm(self) -> str:
@@ -201,7 +188,3 @@ def add(y: Array, shortcut: Array | None, factor: Array | float | None) -> Array
 
 def _branch(unit: Unit, x: Array, like: Array) -> Array:
     return unit.added(unit.run(x))
-
-
-def _nothing(unit: Unit, x: Array, like: Array) -> Array:
-    return jnp.zeros_like(like)

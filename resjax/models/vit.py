@@ -9,6 +9,7 @@ from typing import Literal
 
 from resjax import checks
 from resjax.models.blocks import BoundLayers, Layer, Layers
+from resjax.models.shortcuts import random_depth
 from resjax.models.tokens import Attention, Perceptron, Placement, TokenTrunk
 
 
@@ -40,19 +41,22 @@ def vit(
     placement: Placement = "pre",
     skip: bool = True,
     pool: Literal["mean", "class"] = "mean",
+    survival: float = 1.0,
 ) -> ViT:
     """ViT-B/16 is 12 blocks of width 768 with 12 heads on patches of 16, with the class token.
 
     Args:
       hidden: width of the perceptrons; 0: four times `width`.
       placement: where the norm stands: `pre` or `post`.
+      survival: that of the last block's attention, and of its perceptron, in a step of training; it falls
+        evenly from 1 at the embedding, as in `cifar_resnet`.
 
     Raises:
-      ValueError: a number below 1, or a width that the heads do not divide.
+      ValueError: a number below 1, a width that the heads do not divide, or random depth without shortcuts.
     """
     checks.at_least(1, blocks=blocks, width=width, heads=heads, patch=patch)
     checks.at_least(0, hidden=hidden)
     if width % heads:
         raise ValueError(f"width is {width}; it must be a multiple of heads, {heads}")
-    shape = (blocks, width, patch, placement, skip, pool, True)
+    shape = (blocks, width, patch, placement, skip, pool, True, random_depth(survival, skip))
     return ViT(classes, layers, *shape, heads, hidden or 4 * width)

@@ -55,6 +55,11 @@ def measure(
     checks.at_least(1, epochs=epochs)
     checks.positive(learning_rate=learning_rate)
     checks.at_least(4, examples=examples)
+    if subject.task.objective.terms[MAIN].pixel_classes:
+        raise UserError(
+            f"config.model.name is '{subject.config.model.name}', which labels each pixel; effective depth is"
+            " read off nets that label an image, such as 'cifar_resnet'"
+        )
     if subject.workdir is None or subject.stage is not subject.job.last:
         raise UserError(
             f"{subject.label}: effective depth is of a net behind its pretraining; give a run's folder, and"

@@ -12,6 +12,8 @@ from jaxtyping import Array, Float
 
 from resjax import checks
 from resjax.device import Variables
+from resjax.errors import UserError
+from resjax.models.ode import ODENet
 from resjax.models.trunk import Trunk
 from resjax.probes import lanczos, plot, statistics
 from resjax.probes.bench import Bench, Point, Quantity, Report, Subject
@@ -57,6 +59,7 @@ def measure(
     Pennington et al. 2017 (1711.04735), sections 2.2 and 2.3.
     """
     checks.at_least(1, examples=examples, steps=steps, draws=draws)
+    _check(subject)
     seen, _ = subject.batch(max(examples, statistics.EXAMPLES))
     variables, inputs = statistics.fixed(subject, seen), seen[:examples]
     net, k = subject.net, {"steps": steps, "draws": draws}
@@ -79,6 +82,21 @@ def draw(report: Report, stem: Path) -> None:
             plot.panel(axis, report, quantity)
         plot.legend(fig, axes, report)
         fig.suptitle(report.title)
+
+
+def _check(subject: Subject) -> None:
+    trunk, model = subject.net.trunk, subject.config.model
+    if trunk.long_skips():
+        part, read = next(iter(trunk.long_skips().items()))
+        raise UserError(
+            f"config.model.name is '{model.name}', whose part '{part}' reads '{read}' beside the part"
+            " before it; Jacobians are of parts that read one, as where config.model.skip is False"
+        )
+    if isinstance(trunk, ODENet) and trunk.solver == "dopri5":
+        raise UserError(
+            f"config.model.name is '{model.name}' and config.model.solver 'dopri5', whose steps depend"
+            " on what they read, so that J v is not at hand; set solver to 'euler'"
+        )
 
 
 def _values(bidiagonal: Float[Array, "b 2 k"]) -> np.ndarray:

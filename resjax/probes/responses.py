@@ -14,6 +14,7 @@ from resjax import checks
 from resjax.device import Variables
 from resjax.models.excitation import SqueezeExcitation
 from resjax.models.norm import BatchNormReLU
+from resjax.models.ode import Flow
 from resjax.models.shortcuts import ProjectionShortcut, ShortcutGate
 from resjax.models.trunk import MAIN, Trunk
 from resjax.models.units import Unit
@@ -45,8 +46,9 @@ def measure(subject: Subject, bench: Bench, *, examples: int = 512) -> list[Poin
     - `std`: by the layer's number from the image on.
     - `sorted`: the same numbers from the largest to the smallest; over seeds, means of a rank.
 
-    Left out: the layer that gives the logits, what lies on shortcuts (projections, gates), and
-    squeeze-and-excitation. Where a unit's order has no norm between its last layer and the addition
+    Left out: the layer that gives the logits, what lies on shortcuts (projections, gates),
+    squeeze-and-excitation, and the one block of an `ode_net` by `euler` or `dopri5`, which responds anew at
+    every evaluation. Where a unit's order has no norm between its last layer and the addition
     (pre-activation, norm after addition), that layer's output is taken as it is, in the plain twin too; a net
     without norms gives outputs as they are.
 
@@ -86,16 +88,21 @@ class _Listener:
     """Hears every layer and every norm while a net is traced.
 
     Attributes:
+      within: a block is run that is applied again and again.
       bare: layers' outputs that may still meet their norm, which reads just that array.
     """
 
     def __init__(self) -> None:
         self.responses: OrderedDict[str, Array] = OrderedDict()
+        self.within = False
         self.bare: list[tuple[Array, str]] = []
 
     def __call__(self, call: Any, args: Any, kwargs: Any, context: Any) -> Any:
-        found, module = call(*args, **kwargs), context.module
-        if context.method_name != "__call__":
+        module = context.module
+        self.within |= isinstance(module, Flow)
+        found = call(*args, **kwargs)
+        self.within &= not isinstance(module, Flow)
+        if context.method_name != "__call__" or self.within:
             return found
         if isinstance(module, LAYERS) and not isinstance(module.parent, BESIDE):
             name = "/".join(module.path)

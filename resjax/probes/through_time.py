@@ -34,8 +34,9 @@ def measure(subject: Subject, bench: Bench, *, examples: int = 128) -> list[Poin
 
     On `examples` of the train split, not augmented. L is the mean of the main loss over the batch.
 
-    - `states`: at step t, the root mean square over the b examples of ||dL_i / dh_i(t)||, which is
-      sqrt(b) ||dL / dh(t)||. Where it is zero to the last bit, there is no point.
+    - `states`: at step t, the root mean square over the b examples of ||dL_i / ds_i(t)||, which is
+      sqrt(b) ||dL / ds(t)||. s is all that a step leaves to the next: h, and the memory c of an LSTM, whose
+      norm is taken jointly. Where it is zero to the last bit, there is no point.
     - `share`: the same, divided by that of the last step, which the classifier reads.
 
     In plain recurrent nets it falls, or grows, about exponentially towards the first steps: Pascanu et al.
@@ -65,12 +66,12 @@ def measure(subject: Subject, bench: Bench, *, examples: int = 128) -> list[Poin
 def _norms(
     variables: Variables, inputs: Array, targets: Targets, *, net: Net, term: Term, steps: int
 ) -> Float[Array, " t"]:
-    """-> sqrt(b) ||dL / dh(t)|| of every step."""
+    """-> sqrt(b) ||dL / ds(t)|| of every step, the states h first and the memories second."""
 
     def loss(nudges: Mapping[str, Any]) -> Float[Array, ""]:
         outputs: Any = net.apply({**variables, NUDGES: {"trunk": {"states": nudges}}}, inputs, train=False)
         return term.per_example(outputs[MAIN], targets[term.target]).mean()
 
-    zeros = {"states": jnp.zeros((steps, len(inputs), net.trunk.width))}  # pyright: ignore
+    zeros = {"states": jnp.zeros((steps, 2, len(inputs), net.trunk.width))}  # pyright: ignore
     found = jax.grad(loss)(zeros)["states"]
-    return jnp.sqrt(jnp.square(found).sum((1, 2)) * len(inputs))
+    return jnp.sqrt(jnp.square(found).sum((1, 2, 3)) * len(inputs))

@@ -91,6 +91,12 @@ def test_a_form_that_needs_a_plane_says_so(form: str, shape: tuple[int, ...]) ->
         parameters(form, jnp.ones(shape))
 
 
+@pytest.mark.parametrize("target", [(10,), (30, 30, 5)])
+def test_labels_of_pixels_that_a_plane_cannot_be_enlarged_to_are_named(target: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match=r"^form is 'fcn', .* by a whole factor, not 8x8x4 to (10|30x30x5)"):
+        forms.fcn(target).init(jax.random.key(0), jnp.ones((1, 8, 8, 4)), train=False)
+
+
 @pytest.mark.parametrize("settings", [{"dropout": 1.0}, {"hidden": 0}, {"filters": -1}])
 def test_impossible_settings_are_named(settings: dict[str, float]) -> None:
     (key,) = settings

@@ -64,3 +64,16 @@ def test_squeeze_and_excitation_costs_its_two_dense_layers() -> None:
     )
     units = {256: 3, 512: 4, 1024: 6, 2048: 3}
     assert excited - plain == sum(n * 2 * width * width // 16 for width, n in units.items())
+
+
+@pytest.mark.parametrize(("solver", "times"), [("euler", 5), ("dopri5", 1)])
+def test_a_block_costs_as_often_as_it_is_applied_and_in_a_solver_that_chooses_once(
+    solver: str, times: int
+) -> None:
+    """Its two convolutions of 9 to 8 channels on a plane of 2 x 2; parameters are there once."""
+    if solver == "dopri5":
+        pytest.importorskip("diffrax")
+    trunk = MODELS["ode_net"](10, Layers(norm="group"), width=8, solver=solver, steps=5)
+    rows = [row for row in summarize(Net(trunk), (10, 10, 1)).layers if row.part == "flow"]
+    assert sum(row.multiply_adds for row in rows) == times * 2 * 2 * 2 * 9 * 9 * 8
+    assert sum(row.parameters for row in rows) == 2 * (9 * 9 * 8 + 8) + 3 * 2 * 8

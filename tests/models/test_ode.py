@@ -34,7 +34,7 @@ def endpoints(net: Any, variables: Any) -> dict[str, jax.Array]:
 def test_the_solver_finds_a_solution_that_is_known() -> None:
     """dx/dt = x cos(5 t): x(1) = x(0) exp(sin(5) / 5)."""
     x = images(8)
-    got = adaptive(lambda t, x: x * jnp.cos(5 * t).astype(x.dtype), x, 1e-6)
+    got = adaptive(lambda w, t, x: x * jnp.cos(w * t).astype(x.dtype), jnp.asarray(5.0), x, 1e-6)
     np.testing.assert_allclose(got, np.asarray(x) * np.exp(np.sin(5) / 5), rtol=1e-5)
 
 
@@ -49,7 +49,7 @@ def test_euler_steps_converge_to_the_equation_s_solution_with_order_one() -> Non
         def slope(time: Any, state: Any) -> Any:
             return dynamics.apply(variables, time, state)
 
-        exact = adaptive(slope, x, 1e-9)
+        exact = adaptive(dynamics.apply, variables, x, 1e-9)
         errors = [float(jnp.abs(euler(slope, x, steps) - exact).max()) for steps in (64, 128, 256)]
     assert errors[0] > 1e-4  # there is something to converge
     for coarse, fine in itertools.pairwise(errors):
@@ -95,8 +95,24 @@ def test_the_equation_s_gradient_is_that_of_many_small_steps() -> None:
     np.testing.assert_allclose(got, want, rtol=0, atol=0.02 * np.abs(want).max())
 
 
+def test_the_adjoint_equation_s_gradient_is_that_of_the_steps() -> None:
+    """Of dx/dt = tanh(w x + t) in float64, to a hundred times the tolerance."""
+    with jax.enable_x64(True), jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
+        x, w = wide(images(8))[:, :1, :1], jnp.asarray(np.random.default_rng(2).normal(size=(8, 8)))
+
+        def loss(w: Any, x: Any, adjoint: str) -> Any:
+            return jnp.square(adaptive(lambda w, t, x: jnp.tanh(x @ w + t), w, x, 1e-8, adjoint)).sum()
+
+        want, got = (jax.grad(loss, (0, 1))(w, x, adjoint) for adjoint in ("steps", "backsolve"))
+    for exact, approximate in zip(want, got, strict=True):
+        assert np.abs(exact).max() > 0.1
+        np.testing.assert_allclose(approximate, exact, rtol=0, atol=1e-6)
+        assert np.any(approximate != exact)  # or the setting did nothing
+
+
 def test_what_the_solver_cannot_solve_is_not_a_number() -> None:
-    got = adaptive(lambda t, x: jnp.square(x) * 1e4, jnp.ones((1, 1, 1, 1)), 1e-6)  # infinite at t = 1e-4
+    x = jnp.ones((1, 1, 1, 1))
+    got = adaptive(lambda w, t, x: jnp.square(x) * w, jnp.asarray(1e4), x, 1e-6)  # infinite at t = 1e-4
     assert np.isnan(got).all()
 
 
@@ -108,6 +124,14 @@ BAD = {
     "skip is False, but solver is 'dopri5'; an equation has no plain twin": (
         GROUPED,
         dict(solver="dopri5", skip=False),
+    ),
+    "adjoint is 'backsolve', but solver is 'euler', which is no equation; set adjoint to 'steps'": (
+        GROUPED,
+        dict(solver="euler", adjoint="backsolve"),
+    ),
+    "survival is 0.5, but solver is 'euler', whose one block is each step's": (
+        GROUPED,
+        dict(solver="euler", survival=0.5),
     ),
     "tolerance is 0": (GROUPED, dict(solver="dopri5", tolerance=0.0)),
     "steps is 0; it must be at least 1": (GROUPED, dict(steps=0)),

@@ -87,13 +87,18 @@ def test_a_skip_reaches_over_steps_that_are_cut(delay: int) -> None:
 
 
 @pytest.mark.parametrize(("cell", "delay"), CELLS[:2] + CELLS[3:])
-def test_the_blocks_of_the_recurrent_weights_are_orthogonal(cell: str, delay: int) -> None:
+def test_the_blocks_of_the_recurrent_weights_are_orthogonal_and_their_sum_has_gain_one(
+    cell: str, delay: int
+) -> None:
+    """What a skip adds counts: of unrelated states through either block, the sum is as long as each."""
     _, variables = initial(cell=cell, delay=delay)
     kernel = np.asarray(variables["params"]["states"]["kernel"], np.float64)
+    rows = kernel.shape[0] // U
+    assert rows == (2 if delay > 1 else 1)
     for i in range(0, kernel.shape[0], U):
         for j in range(0, kernel.shape[1], U):
             block = kernel[i : i + U, j : j + U]
-            np.testing.assert_allclose(block.T @ block, np.eye(U), rtol=0, atol=1e-5)
+            np.testing.assert_allclose(block.T @ block, np.eye(U) / rows, rtol=0, atol=1e-5)
 
 
 def test_multiply_adds_are_those_of_all_steps() -> None:
@@ -140,6 +145,34 @@ def test_the_probe_gives_the_gradient_at_each_state(tiny: Config) -> None:
     h = np.asarray(got["states"], np.float64)
     want = np.sqrt(np.square(slope / (1 - h**2)).sum((0, 2)) * 4)
     np.testing.assert_allclose([values[x] for x in sorted(values)], want, rtol=1e-3)
+
+
+def test_an_lstm_s_gradient_goes_through_its_memory_too(tiny: Config) -> None:
+    """By c(t), through the forget gates to the last output gate; h(t) reaches no more than what it gates."""
+    found = probed(tiny, "--config.model.cell=lstm", "--config.model.reads=rows")
+    trunk = {name: tree["trunk"] for name, tree in found.variables.items()}
+    trunk["params"]["states"]["kernel"] *= 0  # in `found` too
+    inputs, targets = found.batch(4)
+    points = through_time.measure(found, Bench(Path()), examples=4)
+    values = [point.value for point in points if point.quantity == "states"]
+    got: Any = found.net.trunk.apply(trunk, inputs, train=False)
+    term = found.task.objective.terms["main"]
+
+    def loss(state: jax.Array) -> jax.Array:
+        logits: Any = found.net.trunk.apply(trunk, state, train=False, after="states")["main"]
+        return term.per_example(logits, targets["labels"]).mean()
+
+    gates = [np.asarray(each, np.float64) for each in np.split(np.asarray(got["input"]), 4, axis=-1)]
+    memory = np.zeros_like(gates[0][:, 0])
+    for t in range(8):
+        memory = sigmoid(gates[1][:, t] + 1) * memory + sigmoid(gates[0][:, t]) * np.tanh(gates[2][:, t])
+    last = np.asarray(jax.grad(loss)(got["states"]), np.float64)[:, -1]
+    slope = last * sigmoid(gates[3][:, -1]) * (1 - np.tanh(memory) ** 2)  # of the last memory, by its state
+    want = [np.sqrt(4) * np.linalg.norm(last)]
+    for t in range(7, 0, -1):
+        slope = slope * sigmoid(gates[1][:, t] + 1)
+        want.append(np.sqrt(4) * np.linalg.norm(slope))
+    np.testing.assert_allclose(values, want[::-1], rtol=1e-3)
 
 
 def test_a_skip_carries_the_gradient_back_further(tiny: Config) -> None:

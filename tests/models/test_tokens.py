@@ -1,5 +1,6 @@
 """Transformers and mixers: patches, where the norm stands, what a shortcut is, who sees whom."""
 
+from functools import partial
 from typing import Any
 
 import flax.linen as nn
@@ -12,7 +13,7 @@ from resjax.anatomy import dissect
 from resjax.models import MODELS, forms
 from resjax.models.blocks import Layers
 from resjax.models.heads import Head, attach
-from resjax.models.tokens import Attention, cut
+from resjax.models.tokens import Attention, Block, Perceptron, cut
 
 KEY = jax.random.key(5, impl="rbg")
 SMALL: dict[str, dict[str, Any]] = {
@@ -170,3 +171,27 @@ def test_attention_s_products_are_counted() -> None:
     assert (products.kind, products.parameters, products.multiply_adds) == ("Attention", 0, 2 * 4 * 4 * 8)
     assert layers["trunk/block1/attention/qkv"].multiply_adds == 4 * 8 * 24
     assert Attention(2, LAYERS.bind(False)).products(jnp.zeros((3, 5, 8))) == 2 * 5 * 5 * 8
+
+
+def test_a_function_survives_by_its_probability_and_the_shortcut_always() -> None:
+    """In evaluation it counts times that; a step of training has it or lacks it."""
+    inner = (("perceptron", partial(Perceptron, 5, LAYERS.bind(False))),)
+    x = jnp.asarray(np.random.default_rng(1).normal(size=(2, 3, 8)), jnp.float32)
+    whole, thinned = (Block(inner, LAYERS.bind(False), "pre", True, s) for s in (1.0, 0.3))
+    variables = whole.init(KEY, x)
+    branch = jnp.asarray(whole.apply(variables, x)) - x
+    got: Any = thinned.apply(variables, x)
+    np.testing.assert_allclose(got, x + 0.3 * branch, rtol=0, atol=1e-5)
+    trained = Block(inner, LAYERS.bind(True), "pre", True, 0.3)
+    run = jax.jit(lambda key: trained.apply(variables, x, rngs={"dropout": key}))
+    found = [np.asarray(run(jax.random.key(seed))) for seed in range(12)]
+    kept = [not np.array_equal(each, x) for each in found]
+    assert set(kept) == {True, False}
+    for each, is_kept in zip(found, kept, strict=True):
+        np.testing.assert_allclose(each, x + float(is_kept) * branch, rtol=0, atol=1e-5)
+
+
+def test_random_depth_needs_shortcuts() -> None:
+    for name in SMALL:
+        with pytest.raises(ValueError, match=r"^survival is 0.5, but skip is False"):
+            net(name, survival=0.5, skip=False)

@@ -35,6 +35,7 @@ def endpoints(net: Any, variables: Any, x: jax.Array, **settings: Any) -> dict[s
 
 
 SMALL: dict[str, Any] = dict(scales=2, width=4)
+LAST = "stage3_block1"  # of an FCN of depth 8
 
 
 def test_the_planes_are_halved_and_doubled_back_and_every_pixel_has_logits() -> None:
@@ -103,11 +104,33 @@ def test_a_plane_that_cannot_be_halved_so_often_is_named(scales: int, said: str)
         )
 
 
-def test_a_coarse_plane_is_enlarged_by_straight_lines() -> None:
-    """Half-pixel centres: a ramp stays a ramp, away from the border."""
-    ramp = jnp.broadcast_to(jnp.arange(4.0)[None, None, :, None], (1, 4, 4, 1))
-    got = np.asarray(enlarge(ramp, (8, 16)))[0, :, :, 0]
-    np.testing.assert_allclose(got[:, 2:14], np.tile((np.arange(2, 14) + 0.5) / 4 - 0.5, (8, 1)), atol=1e-6)
+@pytest.mark.parametrize(("pooled", "first"), [(False, (0, 0)), (True, (0.5, 1.5))])
+def test_a_coarse_plane_is_enlarged_by_straight_lines_between_its_cells(pooled: bool, first: Any) -> None:
+    """Cell i is at pixel factor * i, or amid its pixels; beyond the outer cells there are their values."""
+    ramp = jnp.asarray(np.arange(4.0)[:, None] + 10 * np.arange(5.0), jnp.float32)[None, :, :, None]
+    got = np.asarray(enlarge(ramp, (2, 4), pooled=pooled))[0, :, :, 0]
+    rows, columns = (np.arange(8) - first[0]) / 2, (np.arange(20) - first[1]) / 4
+    want = np.clip(rows, 0, 3)[:, None] + 10 * np.clip(columns, 0, 4)
+    np.testing.assert_allclose(got, want, rtol=0, atol=1e-5)
+
+
+def test_what_a_residual_net_sees_at_a_pixel_is_labelled_there() -> None:
+    """A cell of the last plane reads as far to either side of its pixel, and its logits peak there."""
+    net, variables = initial("fcn", depth=8, width=4)
+    params = variables["params"] | {"classifier": {"kernel": jnp.ones((16, 5)), "bias": jnp.zeros(5)}}
+    lit = jnp.zeros((1, 8, 8, 16)).at[:, 3, 4].set(1.0)
+    logits = net.apply(variables | {"params": params}, lit, train=False, after=LAST)["main"]
+    assert np.unravel_index(np.argmax(logits[0, :, :, 0]), (32, 32)) == (12, 16)
+
+    def cell(x: jax.Array) -> jax.Array:
+        found: Any = net.apply(variables, x, train=False, until=LAST)[LAST]
+        return jnp.square(found[0, 3, 4]).sum()
+
+    x = jnp.asarray(np.random.default_rng(1).normal(size=(1, 32, 32, 1)), jnp.float32)
+    read = np.asarray(jax.jit(jax.grad(cell))(x))[0, :, :, 0] != 0
+    for axis, pixel in ((1, 12), (0, 16)):
+        places = np.flatnonzero(read.any(axis))
+        assert places[0] + places[-1] == 2 * pixel
 
 
 def test_an_fcn_is_the_residual_net_classified_place_by_place() -> None:
@@ -115,11 +138,11 @@ def test_an_fcn_is_the_residual_net_classified_place_by_place() -> None:
     got = endpoints(net, variables, images())
     same, _ = initial("cifar_resnet", depth=8, width=4)
     pooled = endpoints(same, variables, images())
-    last = got["stage3_block1"]
-    np.testing.assert_array_equal(last, pooled["stage3_block1"])
+    last = got[LAST]
+    np.testing.assert_array_equal(last, pooled[LAST])
     classifier = variables["params"]["classifier"]
     assert not classifier["bias"].any()
-    want = enlarge(last @ classifier["kernel"], (16, 16))
+    want = enlarge(last @ classifier["kernel"], (4, 4), pooled=False)
     np.testing.assert_allclose(got["main"], want, rtol=0, atol=1e-5)
 
 
@@ -169,7 +192,7 @@ def canvas(tiny: Config, *flags: str) -> Config:
 
 
 def test_a_net_learns_to_label_pixels_and_tells_its_mean_iou(tiny: Config, tmp_path: Path) -> None:
-    head = {"name": "aux", "endpoint": "down3", "form": "fcn", "weight": 0.4}
+    head = {"name": "aux", "endpoint": "down3", "form": "fcn", "pooled": True, "weight": 0.4}
     config = configs.override({**canvas(tiny).to_dict(), "heads": (head,)}, ())
     found = train(config, tmp_path)
     assert {"test/iou", "test/aux/iou", "train/iou"} <= found["metrics"].keys()

@@ -147,6 +147,14 @@ def test_nothing_is_dropped_while_statistics_are_estimated() -> None:
     assert not np.allclose(new, old)
 
 
+@pytest.mark.parametrize("solver", ["euler", "dopri5"])
+def test_a_block_that_is_applied_again_and_again_is_left_out(solver: str) -> None:
+    if solver == "dopri5":
+        pytest.importorskip("diffrax")
+    got = names(*drawn("ode_net", "group", width=8, solver=solver))
+    assert got == ["stem_conv", *(f"halving{n}/conv{i}" for n in (1, 2) for i in (1, 2))]
+
+
 @pytest.mark.parametrize("norm", ["group", "none"])
 def test_nets_with_other_norms_or_none(norm: Any) -> None:
     trunk, variables = drawn("residual_mlp", norm, depth=4, width=16)
