@@ -96,7 +96,6 @@ examples:
   resjax table --list
   resjax table experiments/quickstart.py
   resjax table experiments/quickstart.py --row "plain 8" --seed 0
-  resjax table experiments/quickstart.py --render
   resjax table experiments/skip_heads_pretraining.py:mnist --plan
   resjax table experiments/he2015_table6.py --budget 0.05 --seconds 3600
   resjax table experiments/he2015_table6.py --engine slurm --partition gpu --gpus 1 --time 8:00:00
@@ -134,9 +133,7 @@ least time of a step by the chip's peak figures. Nothing is run, and the data se
 Where training does not fit, rematerialisation, smaller batches, and the batch in parts of such a size
 (config.train.accumulate) are compiled in turn, until one of each fits.
 --topology takes v4, v5e, v5p and v6e with the slice's shape, and needs libtpu: pip install 'resjax[tpu]'.
---mesh is as in training. Without --topology, XLA_FLAGS=--xla_force_host_platform_device_count=8 has this
-machine's processor stand for eight devices.
-
+--mesh is as in training. Without --topology, XLA_FLAGS as below has this machine's processor stand for eight.
 {OVERRIDES}
 examples:
   resjax plan --config configs/cifar10_resnet.py:56
