@@ -5,7 +5,10 @@ from typing import Any
 
 from resjax.rows import Record, Table
 
-TRAINING = "Training numbers are means over the last epoch, while learning, with augmentation and dropout."
+TRAINING = (
+    "Training numbers are means over the last epoch, while learning, with what augmentation and dropout the"
+    " recipe has."
+)
 
 
 def origin(records: Sequence[Record]) -> str:

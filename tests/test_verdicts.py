@@ -55,7 +55,7 @@ def test_a_terminal_shows_the_sources_and_the_note_of_the_page() -> None:
     for text in (shown.text, shown.markdown):
         assert "A note." in text
         assert "- An Author 2015, table 6: net" in text
-    assert "while learning, with augmentation and dropout" in shown.markdown
+    assert "while learning, with what augmentation and dropout the recipe has" in shown.markdown
 
 
 def test_a_page_says_how_a_best_of_k_a_bound_and_another_protocol_are_taken() -> None:
