@@ -15,7 +15,7 @@ ResNet-20 of the CIFAR family whose last plane is classified place by place and 
 `unet64` is their net, of four scales, 64 wide and without norm, 31,030,658 parameters of two classes; of the
 eleven here it has 585 more. Without norm it takes a tenth of the rate. It has not been run.
 
-Twelve epochs are for tables of short runs. Neither rate nor length is tuned, and no result is stated:
+Eight epochs are for tables of short runs. Neither rate nor length is tuned, and no result is stated:
 experiments/segmentation.py has not been run yet.
 """
 
@@ -34,9 +34,9 @@ def get_config(name: str = "unet") -> ConfigDict:
     if name == "fcn":
         config.heads = (dict(name="aux", endpoint="stage2_block3", form="fcn", weight=0.4),)
     config.optim = dict(name="sgd", momentum=0.9, nesterov=True, weight_decay=1e-4)
-    config.schedule = dict(name="one_cycle", length=12, learning_rate=0.1)
+    rate = 0.01 if name == "unet64" else 0.1
+    config.schedule = dict(name="one_cycle", length=8, learning_rate=rate)
     config.train = dict(batch_size=50, eval_every=4)
     if name == "unet64":
         config.model = dict(name="unet", scales=4, width=64, norm="none", init="he_fan_in")
-        config.schedule.learning_rate = 0.01
     return config

@@ -1,8 +1,8 @@
 """Families of nets with their plain twins: small ones on CIFAR-10 and digits, and the nets that papers print.
 
-    python -m resjax table experiments/families.py               one epoch of CIFAR-10 each: shortened runs
-    python -m resjax table experiments/families.py:digits        variants and smaller families, on digits
-    python -m resjax table experiments/families.py:published     Wide ResNet, ResNeXt, DenseNet at full length
+python -m resjax table experiments/families.py half an epoch of CIFAR-10 each: shortened runs python -m resjax
+table experiments/families.py:digits variants and smaller families, on digits python -m resjax table
+experiments/families.py:published Wide ResNet, ResNeXt, DenseNet at full length
 
 The first table is of nets that one CPU core trains in two or three minutes, 10 to 22 layers. It has one cycle
 of the learning rate in place of the recipes' drops, at the peak of each family's config. Nets without norm
@@ -16,7 +16,7 @@ from resjax.table import Published, Row, Table
 
 ARGUMENTS = ("short", "digits", "published")
 SEEDS = (0, 1, 2)
-ONE_CYCLE = {"schedule.name": "one_cycle", "schedule.unit": "epochs", "schedule.length": 1}
+ONE_CYCLE = {"schedule.name": "one_cycle", "schedule.unit": "epochs", "schedule.length": 0.5}
 PLAIN = {"model.skip": False}
 RESNET, DIGITS = "cifar10_resnet.py:20", "digits.py:44"
 NO_NORM = {"model.norm": "none", "schedule.learning_rate": 0.05}
@@ -115,7 +115,7 @@ def short_table() -> Table:
     pairs += [(label, control) for label in begun]
     return Table(
         name="families",
-        title="Families of nets, one epoch of CIFAR-10",
+        title="Families of nets, half an epoch of CIFAR-10",
         rows=tuple(rows),
         seeds=SEEDS,
         contrasts=tuple(pairs),
@@ -193,7 +193,7 @@ NOTE = (
     " papers are silent stands in configs/wide_resnet.py, configs/resnext.py and configs/densenet.py."
 )
 SHORT_NOTE = (
-    "Shortened runs, of one epoch: one cycle of the learning rate in place of each recipe's drops. No"
+    "Shortened runs, of half an epoch: one cycle of the learning rate in place of each recipe's drops. No"
     " setting was tuned. They say nothing about nets at full length, or one family beside another. Twins"
     " differ in size too where there are projections or concatenated inputs. Parameters with skips and"
     " without: ResNet-20 269,722 and as many; Wide ResNet-10-2 303,706 and 292,954; ResNeXt-20 147,802 and"

@@ -45,7 +45,7 @@ def get_table(data: str = "digits") -> Table:
 
 NOTE = (
     "Mean IoU over the 11 classes, of training too. Neither rate nor length was tuned: one rate, 0.1,"
-    " serves both nets and their twins, 12 epochs. The U-Net has 482,619 parameters and its twin 434,235,"
-    " for it reads no concatenated planes; those of the FCN are as many with shortcuts as without. The head"
-    " is beside them: at equal length FCN with it costs more multiply-adds, which the column shows."
+    " serves both nets and their twins, 8 epochs. The U-Net has 482,619 parameters and its twin 434,235, for"
+    " it reads no concatenated planes; those of the FCN are as many with shortcuts as without. The head is"
+    " beside them: at equal length FCN with it costs more multiply-adds, which the column shows."
 )
