@@ -22,7 +22,9 @@ def at_start(tiny: Config, name: str, *flags: str) -> Subject:
 
 def test_a_part_that_reads_two_has_no_jacobian(tiny: Config) -> None:
     net = at_start(tiny, "unet", *CANVAS, "--config.model.scales=1")
-    with pytest.raises(UserError, match=r"is 'unet', whose part 'up0' reads 'down0' .* model.skip is False$"):
+    with pytest.raises(
+        UserError, match=r"is 'unet', whose part 'up0' reads 'down0' .* config.model.skip is False$"
+    ):
         jacobian.measure(net, BENCH)
 
 
