@@ -40,6 +40,7 @@ def _lines(need: Need, plan: Plan) -> list[tuple[str, str]]:
     chip, seconds = plan.target.chip, bounds(need, plan.target.chip)
     least, sign = max(seconds.values(), default=0.0), "≥ " if need.loops else ""
     limit = max(seconds, key=lambda name: seconds[name], default="unknown")
+    limit += " or memory" if sign and limit == "compute" else ""  # whose bytes are more than was counted
     kinds = [f"{each.count} {each.kind}, {each.bytes / 1e6:.1f} MB" for each in need.exchanges]
     return [
         ("examples, of all devices", f"{need.examples:,}"),
@@ -52,10 +53,16 @@ def _lines(need: Need, plan: Plan) -> list[tuple[str, str]]:
         ("FLOPs counted by XLA, 10⁹", _counted(need.counted_flops, 1e9, sign)),
         ("bytes to and from memory, 10⁹", _counted(need.accessed, 1e9, sign)),
         ("collectives", "; ".join(kinds) or "none"),
-        *((f"ms of {name} at its peak", _ms(seconds.get(name))) for name in RATES),
+        *(
+            (f"ms of {name} at its peak", _ms(seconds.get(name), sign * (name != "compute")))
+            for name in RATES
+        ),
         ("limited by", limit),
         ("ms of a step, at least", _ms(least or None)),
-        ("images/s of all devices, by that", f"{need.examples / least:,.0f}" if least else "unknown"),
+        (
+            "images/s of all devices, by that",
+            f"{'≤ ' * need.loops}{need.examples / least:,.0f}" if least else "unknown",
+        ),
         ("traced and compiled in, s", f"{need.compile_seconds:.1f}"),
     ]
 
@@ -79,5 +86,5 @@ def _counted(count: float | None, unit: float, sign: str) -> str:
     return "unknown" if count is None else f"{sign}{count / unit:,.3f}"
 
 
-def _ms(seconds: float | None) -> str:
-    return "-" if seconds is None else f"{1000 * seconds:.2f}"
+def _ms(seconds: float | None, sign: str = "") -> str:
+    return "-" if seconds is None else f"{sign}{1000 * seconds:.2f}"

@@ -51,17 +51,35 @@ def test_the_readme_s_rows_are_those_of_the_pages() -> None:
     assert set(shown) <= {line for lines in pages for line in lines}
 
 
-def test_the_readme_s_plan_is_the_recorded_one_as_it_is_printed_today(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    command, _, printed = (RESULTS.parent / "preflight" / "resnet50.txt").read_text().partition("\n")
-    record = json.loads((RESULTS.parent / "preflight" / "resnet50.json").read_text())
+PLANS = sorted((RESULTS.parent / "preflight").glob("*.json"))
+PLANS_TOLD = [
+    path for name in ("resnet50", "resnet1001", "resnet1001_norms") for path in PLANS if path.stem == name
+]
+
+
+@pytest.mark.parametrize("path", PLANS, ids=lambda path: path.stem)
+def test_a_recorded_plan_is_as_it_is_printed_today(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command, _, printed = path.with_suffix(".txt").read_text().partition("\n")
+    record = json.loads(path.read_text())
     readme = (ROOT / "README.md").read_text()
-    assert printed.strip() in readme
-    assert command.removeprefix("$ ") in readme
+    assert all(word in readme for word in command.removeprefix("$ ").split())
     assert record["verdict"] in printed
     forecast.show(Plan.from_dict(record), as_json=False)
     assert capsys.readouterr().out == printed
+
+
+def test_the_readme_s_plans_are_the_recorded_ones() -> None:
+    readme = (ROOT / "README.md").read_text()
+    whole, without, norms = (path.with_suffix(".txt").read_text() for path in PLANS_TOLD)
+    assert whole.partition("\n")[2].strip() in readme
+    told = readme.partition("ResNet-1001")[2]
+    verdicts = [line for line in without.splitlines() if line.startswith(("does not fit", "checked"))]
+    assert len(verdicts) == 5
+    assert "\n".join(verdicts) in told
+    for text in (without, norms):
+        peak = re.findall(r"│ peak +│ +([\d,.]+ MiB)", text)
+        assert len(peak) == 1
+        assert peak[0] in told
 
 
 def test_memory_has_every_net_with_every_policy() -> None:
