@@ -31,7 +31,7 @@ def get_config(net: str = "50") -> ConfigDict:
     config.data = dict(name="tfds:imagenet2012", image_size=224)
     config.input = dict(normalize="imagenet", flip=True)
     config.model = dict(name="imagenet_resnet", depth=int(depth), shortcut="B", stride_in="3x3")
-    config.model.excitation = 16 if excited else 0
+    config.model.update(excitation=16 if excited else 0)
     config.optim = dict(name="sgd", momentum=0.9, weight_decay=1e-4)
     config.schedule = dict(name="step", length=90, drops=(30, 60), learning_rate=0.1)
     config.train = dict(batch_size=256, checkpoint_every=5_000)

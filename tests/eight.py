@@ -117,7 +117,7 @@ def narrow(config: Config, folder: Path, layout: Layout) -> tuple[list[str], lis
     """-> the types of a last state's floating-point numbers, and the losses."""
     curve = train(config, folder, layout=layout)["curve"]
     with Checkpoints(folder, read_only=True) as checkpoints:
-        found = checkpoints.arrays(config.schedule.length)
+        found = checkpoints.arrays(int(config.schedule.length))
     types = {str(x.dtype) for x in found.values() if jnp.issubdtype(x.dtype, jnp.inexact)}
     return sorted(types), [row["train/loss"] for row in curve if "train/loss" in row]
 

@@ -1,6 +1,7 @@
 """Signals where no run hears them, and signals that come twice."""
 
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -72,6 +73,15 @@ def test_a_signal_that_a_run_hears_too_late_begins_no_other() -> None:
     assert begun == [0, 0]
 
 
+@pytest.fixture
+def heeds_ctrl_c() -> Iterator[None]:
+    """A shell has what it starts in the background ignore Ctrl-C."""
+    former = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, former)
+
+
+@pytest.mark.usefixtures("heeds_ctrl_c")
 def test_a_second_signal_acts_as_without_us() -> None:
     with interruptible(), StopRequest() as stop:
         signal.raise_signal(signal.SIGINT)
