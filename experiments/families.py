@@ -1,8 +1,8 @@
 """Families of nets with their plain twins: small ones on CIFAR-10 and digits, and the nets that papers print.
 
-python -m resjax table experiments/families.py half an epoch of CIFAR-10 each: shortened runs python -m resjax
-table experiments/families.py:digits variants and smaller families, on digits python -m resjax table
-experiments/families.py:published Wide ResNet, ResNeXt, DenseNet at full length
+    python -m resjax table experiments/families.py             half an epoch of CIFAR-10 each: shortened runs
+    python -m resjax table experiments/families.py:digits      variants and smaller families, on digits
+    python -m resjax table experiments/families.py:published   Wide ResNet, ResNeXt, DenseNet at full length
 
 The first table is of nets that one CPU core trains in two or three minutes, 10 to 22 layers. It has one cycle
 of the learning rate in place of the recipes' drops, at the peak of each family's config. Nets without norm

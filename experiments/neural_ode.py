@@ -12,9 +12,7 @@ from resjax.table import Published, Row, Table
 
 SOURCE = "Chen et al. 2018 (1806.07366), table 1"
 PLAIN = {"model.skip": False}
-ROWS: dict[
-    str, tuple[str, dict[str, Any], float | None]
-] = {  # label: argument of the config, changes, % error
+ROWS: dict[str, tuple[str, dict[str, Any], float | None]] = {  # label: solver, changes, published % of error
     "ResNet, 6 units": ("units", {}, 0.41),
     "6 units, no skips": ("units", PLAIN, None),
     "one block, 6 Euler steps": ("euler", {}, None),
@@ -51,10 +49,9 @@ def get_table() -> Table:
         contrasts=CONTRASTS,
         note=(
             "The authors' example reports the best epoch on test; whether table 1 does is not said, nor of"
-            " how many runs it is; here it is the last step's. Its one-layer MLP of LeCun et"
-            " al. 1998, 1.60, is not run. RK-Net and ODE-Net differ in their gradients:"
-            " of the steps that were taken, or by the adjoint equation. Their steps are chosen for the whole"
-            " batch, so that an image's logits depend slightly on the others; their multiply-adds are those"
-            " of one evaluation."
+            " how many runs it is; here it is the last step's. Its one-layer MLP of LeCun et al. 1998, 1.60,"
+            " is not run. RK-Net and ODE-Net differ in their gradients: of the steps that were taken, or by"
+            " the adjoint equation. Their steps are chosen for the whole batch, so that an image's logits"
+            " depend slightly on the others; their multiply-adds are those of one evaluation."
         ),
     )

@@ -71,7 +71,7 @@ def _meanings(table: Table) -> Iterator[str]:
         )
     if any(each.above for each in published):
         yield (
-            "Of a bound, > 20, the paper prints no more: *reproduced* says that the interval lies above it,"
+            "Where the paper prints a bound (>) alone, *reproduced* says that the interval lies above it,"
             " *differs* that it lies below."
         )
     if any(each.protocol for each in published):

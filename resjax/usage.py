@@ -94,7 +94,7 @@ folders of records and runs, and a cell that fails stops no other; one by one he
 
 examples:
   resjax table --list
-  resjax table experiments/quickstart.py
+  resjax table experiments/quickstart.py [--render]
   resjax table experiments/quickstart.py --row "plain 8" --seed 0
   resjax table experiments/skip_heads_pretraining.py:mnist --plan
   resjax table experiments/he2015_table6.py --budget 0.05 --seconds 3600

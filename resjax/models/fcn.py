@@ -10,7 +10,7 @@ from resjax.models.blocks import BoundLayers, Layers
 from resjax.models.excitation import check_ratio
 from resjax.models.pixels import enlarge
 from resjax.models.resnet import ResNet, cifar_stages
-from resjax.models.shortcuts import ShortcutOption, random_depth
+from resjax.models.shortcuts import Mixing, ShortcutOption
 from resjax.models.units import UNITS, Order
 
 
@@ -44,5 +44,5 @@ def fcn(
     """
     shape = cifar_stages(depth, "basic", width)
     check_ratio(excitation, width)
-    mixing = random_depth(survival, skip)
+    mixing = Mixing(survival=survival).checked(skip)
     return FCN(classes, layers, *shape, "basic", "1x1", order, shortcut, skip, "cifar", mixing, excitation)

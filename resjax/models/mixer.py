@@ -7,7 +7,7 @@ from functools import partial
 
 from resjax import checks
 from resjax.models.blocks import BoundLayers, Layer, Layers
-from resjax.models.shortcuts import random_depth
+from resjax.models.shortcuts import Mixing
 from resjax.models.tokens import Perceptron, Placement, TokenTrunk
 
 
@@ -50,5 +50,5 @@ def mixer(
     """
     checks.at_least(1, blocks=blocks, width=width, patch=patch)
     checks.at_least(1, hidden_tokens=hidden_tokens, hidden_channels=hidden_channels)
-    shape = (blocks, width, patch, placement, skip, "mean", False, random_depth(survival, skip))
+    shape = (blocks, width, patch, placement, skip, "mean", False, Mixing(survival=survival).checked(skip))
     return Mixer(classes, layers, *shape, hidden_tokens, hidden_channels)

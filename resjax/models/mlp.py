@@ -119,7 +119,5 @@ def residual_mlp(
         raise ValueError(
             f"bias_std is {bias_std}; it must be 0 where looks_linear is True or there are norms"
         )
-    mixing = Mixing(branch_scale=branch_scale, learned_scale=learned_scale, survival=survival)
-    if not skip:
-        mixing.check_plain()
+    mixing = Mixing(branch_scale=branch_scale, learned_scale=learned_scale, survival=survival).checked(skip)
     return ResidualMLP(classes, layers, (depth - 2) // 2, width, order, skip, mixing, looks_linear, bias_std)

@@ -19,7 +19,7 @@ from jaxtyping import Array, Float
 
 from resjax import checks
 from resjax.models.blocks import BoundLayers, Layers
-from resjax.models.shortcuts import IdentityShortcut, Mixing, ProjectionShortcut, random_depth
+from resjax.models.shortcuts import IdentityShortcut, Mixing, ProjectionShortcut
 from resjax.models.trunk import MAIN, Part, Trunk
 from resjax.models.units import PreactivationUnit
 
@@ -230,7 +230,7 @@ def ode_net(
             f"survival is {survival}, but solver is '{solver}', whose one block is each step's; leave"
             " survival out or set solver to 'units'"
         )
-    mixing = random_depth(survival, skip)
+    mixing = Mixing(survival=survival).checked(skip)
     return ODENet(classes, layers, width, solver, steps, tolerance, skip, adjoint, mixing)
 
 

@@ -22,7 +22,6 @@ from resjax.models.shortcuts import (
     PadShortcut,
     ProjectionShortcut,
     ShortcutOption,
-    random_depth,
 )
 from resjax.models.stems import Stem
 from resjax.models.trunk import MAIN, Part, Trunk
@@ -192,9 +191,7 @@ def cifar_resnet(
     mixing = Mixing(
         shortcut_scale=shortcut_scale, branch_scale=branch_scale, learned_scale=learned_scale, gate=gate,
         gate_bias=gate_bias, shortcut_dropout=shortcut_dropout, survival=survival,
-    )  # fmt: skip
-    if not skip:
-        mixing.check_plain()
+    ).checked(skip)  # fmt: skip
     return ResNet(classes, layers, *shape, block, stride_in, order, shortcut, skip, stem, mixing, excitation)
 
 
@@ -239,7 +236,7 @@ def imagenet_resnet(
     checks.at_least(1, width=width)
     block, sizes = IMAGENET_STAGES[depth]
     check_ratio(excitation, width if block == "basic" else 4 * width)
-    mixing = random_depth(survival, skip)
+    mixing = Mixing(survival=survival).checked(skip)
     features = tuple(width * 2**stage for stage in range(4))
     return ResNet(
         classes, layers, sizes, features, block, stride_in, order, shortcut, skip, stem, mixing, excitation

@@ -113,9 +113,7 @@ def _build(
 ) -> ResNeXt:
     checks.at_least(1, cardinality=cardinality, group_width=group_width, width=width)
     check_ratio(excitation, 4 * width)
-    mixing = Mixing(survival=survival)
-    if not skip:
-        mixing.check_plain()
+    mixing = Mixing(survival=survival).checked(skip)
     features = tuple(width * 2**stage for stage in range(len(sizes)))
     return ResNeXt(
         classes, layers, sizes, features, "bottleneck", "3x3", "original", "B", skip, stem, mixing,

@@ -12,7 +12,7 @@ ReZero, Bachlechner et al. 2020 (2003.04887), by one number that begins at 0; La
 import dataclasses
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import flax.linen as nn
 import jax
@@ -206,13 +206,15 @@ class Mixing:
     def random(self) -> bool:
         return self.survival < 1 or self.shortcut_dropout > 0
 
-    def check_plain(self) -> None:
-        """Raises ValueError where a net without shortcuts cannot have the settings."""
-        for key, value in self.changed().items():
-            raise ValueError(
-                f"{key} is {value!r}, but skip is False; a plain net has no path beside its branches, so"
-                f" leave {key} out or set skip to True"
-            )
+    def checked(self, skip: bool) -> Self:
+        """-> itself; raises ValueError where it says what a net without shortcuts cannot have."""
+        if not skip:
+            for key, value in self.changed().items():
+                raise ValueError(
+                    f"{key} is {value!r}, but skip is False; a plain net has no path beside its branches, so"
+                    f" leave {key} out or set skip to True"
+                )
+        return self
 
     def survival_of(self, number: int, units: int) -> float:
         """-> of unit `number`, from 1, of so many: it falls evenly from 1 at the stem to `survival`.
@@ -235,11 +237,3 @@ class Mixing:
             by_channel = self.learned_scale == "channels"
             return BranchScale(layers, self.branch_scale, by_channel, self.shortcut_scale, parent=None)
         return None if scales == (1, 1) else partial(scale, *scales)
-
-
-def random_depth(survival: float, skip: bool) -> Mixing:
-    """-> that of stochastic depth alone; raises ValueError where there are no shortcuts for it."""
-    mixing = Mixing(survival=survival)
-    if not skip:
-        mixing.check_plain()
-    return mixing

@@ -9,7 +9,7 @@ from typing import Literal
 
 from resjax import checks
 from resjax.models.blocks import BoundLayers, Layer, Layers
-from resjax.models.shortcuts import random_depth
+from resjax.models.shortcuts import Mixing
 from resjax.models.tokens import Attention, Perceptron, Placement, TokenTrunk
 
 
@@ -58,5 +58,5 @@ def vit(
     checks.at_least(0, hidden=hidden)
     if width % heads:
         raise ValueError(f"width is {width}; it must be a multiple of heads, {heads}")
-    shape = (blocks, width, patch, placement, skip, pool, True, random_depth(survival, skip))
+    shape = (blocks, width, patch, placement, skip, pool, True, Mixing(survival=survival).checked(skip))
     return ViT(classes, layers, *shape, heads, hidden or 4 * width)

@@ -80,9 +80,7 @@ def wide_resnet(
     checks.at_least(1, widen=widen)
     checks.share(dropout=dropout)
     check_ratio(excitation, STEM * widen)
-    mixing = Mixing(branch_scale=branch_scale, learned_scale=learned_scale, survival=survival)
-    if not skip:
-        mixing.check_plain()
+    mixing = Mixing(branch_scale=branch_scale, learned_scale=learned_scale, survival=survival).checked(skip)
     features = (STEM * widen, 2 * STEM * widen, 4 * STEM * widen)
     return WideResNet(
         classes, layers, (n, n, n), features, "basic", "3x3", "preactivation", "B", skip, "cifar", mixing,
