@@ -152,6 +152,9 @@ def joined(group: Group | None) -> Iterator[None]:
 def _start(here: _Here, group: Group) -> None:
     jax.config.update("jax_enable_preemption_service", False)
     jax.config.update("jax_check_proxy_envs", False)  # it warns of what is mended here
+    # Of two programs in flight on the CPU, either may begin first, and then what one process exchanges in the
+    # first is taken in another for a part of the second: wrong numbers, and no error.
+    jax.config.update("jax_cpu_enable_async_dispatch", False)
     former = os.environ.get("no_grpc_proxy") or os.environ.get("no_proxy", "")  # noqa: SIM112
     os.environ["no_grpc_proxy"] = f"{former},127.0.0.1".lstrip(",")  # noqa: SIM112
     jax.distributed.initialize(
