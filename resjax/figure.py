@@ -17,6 +17,7 @@ from resjax.verdicts import values
 
 # Wong's colours, distinct under the common colour deficiencies (Nature Methods 8, 441, 2011).
 COLOURS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+DASHES = ("-", "--", ":")  # of the first seven lines, the next seven, ...
 PUBLISHED = {  # marker and colour
     "published": ("D", "black"),
     "published, unverified": ("D", "#999999"),
@@ -118,14 +119,14 @@ def _panel(axis: Any, table: Table, panel: str, records: Sequence[Record]) -> No
 def _against_x(axis: Any, table: Table, rows: Sequence[Row], records: Sequence[Record]) -> None:
     lines = list(dict.fromkeys(row.line for row in table.rows if row.x is not None))
     for number, line in enumerate(lines):
-        colour, points = COLOURS[number % len(COLOURS)], []
+        points = []
         for row in (row for row in rows if row.line == line and row.x is not None):
             found = list(values(table, records, row.label).values())
             if found:
                 points.append((row.x, stats.summarize(found)))
-                axis.plot([row.x] * len(found), found, "o", color=colour, markersize=3.5, alpha=0.6)
+                axis.plot([row.x] * len(found), found, "o", color=_colour(number), markersize=3.5, alpha=0.6)
         name = _entry(table, records, line, [row for row in table.rows if row.line == line])
-        _band(axis, points, name, colour)
+        _band(axis, points, name, number)
     _published(axis, table, rows)
     axis.set_xlabel(table.x_label)
     places = sorted({row.x for row in rows if row.x is not None})
@@ -167,7 +168,7 @@ def _against_steps(axis: Any, table: Table, rows: Sequence[Row], records: Sequen
             for step, value in curve(record, table.metric):
                 at_step.setdefault(step, []).append(table.percent(value))
         points = [(step, stats.summarize(found)) for step, found in sorted(at_step.items())]
-        _band(axis, points, _entry(table, records, row.label, [row]), COLOURS[number % len(COLOURS)])
+        _band(axis, points, _entry(table, records, row.label, [row]), number)
     axis.set_xlabel("training steps")
 
 
@@ -183,11 +184,18 @@ def curve(record: Record, metric: str) -> list[tuple[int, float]]:
     return [(line["step"], line[metric]) for line, is_wide in zip(lines, wide, strict=False) if is_wide]
 
 
-def _band(axis: Any, points: list[tuple[Any, stats.Summary]], label: str, colour: str) -> None:
+def _colour(number: int) -> str:
+    return COLOURS[number % len(COLOURS)]
+
+
+def _band(axis: Any, points: list[tuple[Any, stats.Summary]], label: str, number: int) -> None:
+    """The line `number` of a panel, from 0."""
     if not points:
         return
+    colour, dashes = _colour(number), DASHES[number // len(COLOURS) % len(DASHES)]
     x, marker = [at for at, _ in points], "o" if len(points) == 1 else None
-    axis.plot(x, [found.mean for _, found in points], color=colour, linewidth=2, label=label, marker=marker)
+    means = [found.mean for _, found in points]
+    axis.plot(x, means, dashes, color=colour, linewidth=2, label=label, marker=marker)
     low = [found.mean - (found.std or 0.0) for _, found in points]
     high = [found.mean + (found.std or 0.0) for _, found in points]
     axis.fill_between(x, low, high, color=colour, alpha=0.15, linewidth=0)
