@@ -13,6 +13,8 @@ from resjax.probes.findings import Finding, Point, Report
 from resjax.probes.gradients import QUANTITIES, TOTAL
 from resjax.probes.registry import PROBES
 
+ROOT = Path(__file__).parent.parent
+
 
 def finding(*points: tuple[str, str, float]) -> Finding:
     numbered = enumerate(points, 1)
@@ -80,3 +82,22 @@ def test_figure_7_without_runs_is_told(tmp_path: Path, capsys: pytest.CaptureFix
     assert figure7.main(arguments) == 2
     assert "resjax table experiments/he2015_table6.py" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("kind", ["pixels-start", "rows-start", "rows-end"])
+def test_the_readme_s_gradients_through_time_are_the_committed_ones(kind: str) -> None:
+    """The share of the first step, of nets with skips and without; in a GRU by pixels there is none."""
+    path = f"experiments/results/through_time/{kind}/through-time.json"
+    report = findings.read(ROOT / path)
+    _, _, text = (ROOT / "README.md").read_text().partition("What skips do through time")
+    said = (
+        text[: text.index(path)] if kind != "pixels-start" else text[text.index(path) : text.index("28 rows")]
+    )
+    first = {label: report.curve(label, "share", "")[-1] for label in report.labels}
+    steps = max(x for x, *_ in first.values())
+    for label in ("delay 5", "delay 9", "delay 21", "tanh", *(["LSTM"] if steps > 28 else [])):
+        x, _, found = first[label]
+        assert x == steps
+        assert f" {found.mean:.2g}" in " ".join(said.split()), label
+    assert (first["GRU"][0] < steps) == (kind == "pixels-start")
+    assert first["tanh"][2].n == (1 if kind == "pixels-start" else 3)
