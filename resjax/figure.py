@@ -91,10 +91,11 @@ def _entry(table: Table, records: Sequence[Record], name: str, rows: Sequence[Ro
 
 
 def _scale(axis: Any, table: Table) -> None:
-    """Errors fall by orders of magnitude as a net learns; at the end they differ by far less."""
+    """Errors fall by orders of magnitude as a net learns; at the end, or in a short run, by far less."""
+    low, high = axis.get_ylim()
     if table.report == "accuracy":
         axis.set_ylim(-2, 102)
-    elif _by_x(table):
+    elif _by_x(table) or high < 10 * max(low, LEAST):
         axis.set_ylim(0, None)
     else:
         axis.set_yscale("log")
@@ -170,6 +171,7 @@ def _against_steps(axis: Any, table: Table, rows: Sequence[Row], records: Sequen
         points = [(step, stats.summarize(found)) for step, found in sorted(at_step.items())]
         _band(axis, points, _entry(table, records, row.label, [row]), number)
     axis.set_xlabel("training steps")
+    axis.xaxis.get_major_locator().set_params(integer=True)
 
 
 def curve(record: Record, metric: str) -> list[tuple[int, float]]:
