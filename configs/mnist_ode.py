@@ -12,7 +12,8 @@ gradients are those of the solver's steps, 0.47 %, and ODE-Net, by the adjoint e
 is not said. Steps are chosen for the whole batch, so that an image's logits depend slightly on the others.
 The recipe is that of its authors' example: group norm (theirs has 32 groups, two channels each; here groups
 have eight), momentum 0.9, rate 0.1, divided by ten at epochs 60, 100 and 140 of 160, batches of 128, crops of
-images padded by four, no decay. The example reports the best epoch on test; whether table 1 does is not said.
+images padded by four, no decay. Weights begin by He et al.'s rule; the example leaves its framework's, whose
+are smaller. The example reports the best epoch on test; whether table 1 does is not said.
 
 On two CPU cores that is days; so far experiments/neural_ode.py has shortened runs alone.
 """

@@ -56,10 +56,10 @@ def figure(table: Table, found: Records, path: Path) -> None:
     for axis, (metric, panel) in zip(axes.flat, places, strict=True):
         _panel(axis, dataclasses.replace(table, metric=metric), panel, records)
     for axis in axes.flat:
-        axis.set_ylabel(f"{table.report}, %")
+        axis.set_ylabel(f"{_quantity(table)}, %")
         axis.label_outer()
     _scale(axes.flat[0], table)  # all share it
-    legend.outside(fig, axes, _seeds(_counts(table, records, table.rows)))
+    legend.place(fig, axes, _seeds(_counts(table, records, table.rows)))
     fig.suptitle(title)
     fig.savefig(path, dpi=150, metadata={"Software": None, "Description": described})
     plt.close(fig)
@@ -101,6 +101,13 @@ def _scale(axis: Any, table: Table) -> None:
         axis.set_yscale("log")
         axis.set_ylim(bottom=max(axis.get_ylim()[0], LEAST))
         axis.yaxis.set_major_formatter("{x:g}")
+
+
+def _quantity(table: Table) -> str:
+    if table.report == "error":
+        return "error"
+    name = table.metric.split("/")[-1]
+    return "mean IoU" if name == "iou" else name
 
 
 def _by_x(table: Table) -> bool:

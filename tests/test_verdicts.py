@@ -181,3 +181,17 @@ def test_a_figure_s_file_says_which_records_it_is_drawn_from(tmp_path: Path) -> 
         assert picture.info["Description"] == figure.origin(spec, found)
     assert figure.origin(spec, Records([run("net", 0, 8.1)], {})) != figure.origin(spec, found)
     assert figure.origin(table(value=8.1), found) != figure.origin(spec, found)
+
+
+def test_lines_that_look_alike_are_told_apart_by_panel(tmp_path: Path) -> None:
+    """Colours begin anew in every panel, so that one legend for all would name a line twice."""
+    from matplotlib import pyplot as plt
+
+    for names, figures in ((("a", "b"), 0), (("a", "a"), 1)):
+        fig, axes = plt.subplots(2, 2, layout="constrained")
+        for axis, name in zip(axes.flat, names * 2, strict=True):
+            axis.plot([0, 1], color="black", label=name)
+        legend.place(fig, axes, "1 seed")
+        own = [axis.get_legend() is not None for axis in axes.flat]
+        assert (len(fig.legends), own) == (figures, [not figures] * 2 + [False] * 2)
+        plt.close(fig)
