@@ -64,7 +64,9 @@ def same(one: dict[str, Any], other: dict[str, Any]) -> None:
         assert one[key] == other[key], key
 
 
-@pytest.mark.parametrize(("recipe", "steps"), [(cropped, 4), (trained_greedily, 1)])
+@pytest.mark.parametrize(
+    ("recipe", "steps"), [(cropped, 4), pytest.param(trained_greedily, 1, marks=pytest.mark.slow)]
+)
 def test_a_run_has_the_same_bits_wherever_its_images_lie(
     tiny: Config, tmp_path: Path, recipe: Any, steps: int
 ) -> None:
@@ -88,6 +90,7 @@ def test_a_run_that_dies_goes_on_with_the_same_bits_wherever_its_images_lie(
     same(train(connected(tiny), tmp_path / "killed"), whole)  # the folder takes either
 
 
+@pytest.mark.slow
 def test_sigterm_saves_and_the_same_command_goes_on(tmp_path: Path) -> None:
     (tmp_path / "config.py").write_text(LONG)
     config = configs.load(str(tmp_path / "config.py"))

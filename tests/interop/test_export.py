@@ -153,6 +153,7 @@ def test_every_family_is_exported_somewhere() -> None:
     assert carried | FAMILIES.keys() == MODELS.keys()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FAMILIES)
 def test_every_family_can_be_exported(name: str) -> None:
     layers, settings = FAMILIES[name]

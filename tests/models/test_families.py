@@ -95,6 +95,7 @@ def assert_same(got: Any, want: Any) -> None:
         np.testing.assert_allclose(a, b, rtol=0, atol=2e-4 * max(np.abs(b).max(), 1e-2))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [kind for kind in FAMILIES if kind not in UNCHAINED])
 def test_units_in_a_loop_or_computed_anew_are_the_same(kind: str) -> None:
     net = headed(build(kind))
