@@ -4,7 +4,7 @@
     python -m resjax table experiments/families.py:digits      variants and smaller families, on digits
     python -m resjax table experiments/families.py:published   Wide ResNet, ResNeXt, DenseNet at full length
 
-The first table is of nets that one CPU core trains in two or three minutes, 10 to 22 layers. It has one cycle
+The first table is of nets that one CPU core trains in two to six minutes, 10 to 22 layers. It has one cycle
 of the learning rate in place of the recipes' drops, at the peak of each family's config. Nets without norm
 are all in the recipe of ResNet-20 at half of its rate, so that norm and initial values are not changed
 together. The second has the rest, seconds a run: all but the mixer in the recipe of configs/digits.py. No

@@ -67,13 +67,10 @@ def rates_table() -> Table:
 
 def main_table(reads: str) -> Table:
     by_pixels = reads == "pixels"
-    published = {_label(delay): _of_zhang(value) for delay, value in DELAYS.items()}
-    published |= {cell.upper(): _of_campos(*numbers) for cell, numbers in GATED.items()}
+    rates = dict.fromkeys(arms(reads), COMMON) if by_pixels else CHOSEN
+    published = _published() if by_pixels else {}
     rows = tuple(
-        row(arm, reads, keys, COMMON, published=published.get(arm))
-        if by_pixels
-        else row(arm, reads, keys, CHOSEN[arm])
-        for arm, keys in arms(reads).items()
+        row(arm, reads, keys, rates[arm], published=published.get(arm)) for arm, keys in arms(reads).items()
     )
     controls = ("tanh", f"tanh, {WIDTHS[reads]['tanh']} wide")
     skips = [_label(delay) for delay in DELAYS if delay > 1]
@@ -100,6 +97,11 @@ def _named(cell: str) -> str:
 
 def _label(delay: int) -> str:
     return f"tanh, delay {delay}" if delay > 1 else "tanh"
+
+
+def _published() -> dict[str, Published]:
+    found = {_label(delay): _of_zhang(value) for delay, value in DELAYS.items()}
+    return found | {cell.upper(): _of_campos(*numbers) for cell, numbers in GATED.items()}
 
 
 def _of_zhang(value: float) -> Published:
