@@ -104,7 +104,7 @@ def _published_header(table: Table) -> list[str]:
 def _published_row(table: Table, records: Records, row: Row) -> list[str]:
     label, *ours = _row(table, records, row)
     found = compare(table, records, row)
-    difference = "" if found is None else f"{found.difference:+.2f}"
+    difference = "" if found is None else f"{found.difference:+z.2f}"
     interval = "" if found is None else _interval(found.low, found.high)
     stated = "" if row.published is None else str(row.published)
     return [label, stated, *ours[:2], difference, interval, verdict(table, records, row), *ours[2:]]
@@ -143,7 +143,7 @@ def _spread(found: stats.Summary) -> str:
 
 
 def _interval(low: float | None, high: float | None) -> str:
-    return "" if low is None or high is None else f"{low:+.2f} to {high:+.2f}"
+    return "" if low is None or high is None else f"{low:+z.2f} to {high:+z.2f}"
 
 
 def _contrasts(table: Table, records: Sequence[Record]) -> list[tuple[list[str], Cells]]:
@@ -163,7 +163,7 @@ def _contrast(
     if found is None:
         return [name, "not run", "", "", "0", ""]
     detectable = "" if found.detectable is None else f"{found.detectable:.2f}"
-    numbers = [f"{found.mean:+.2f}", _interval(found.low, found.high), detectable, str(found.n)]
+    numbers = [f"{found.mean:+z.2f}", _interval(found.low, found.high), detectable, str(found.n)]
     moved = configs.recipe_difference(recipes[control], recipes[label])
     return [name, *numbers, "; ".join(moved) or "nothing"]
 
