@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from experiments import skips_through_time
+from experiments import segmentation, skips_through_time
 from resjax import catalogue, figure, records, render
 from resjax import table as tables
 from resjax.budget import FULL
@@ -119,7 +119,7 @@ def test_the_readme_says_of_each_table_what_is_recorded() -> None:
     assert {name: text for text, name in found} == {path.stem: state(path) for path in RENDERED}
 
 
-@pytest.mark.parametrize(("choose", "best"), [(skips_through_time, min)])
+@pytest.mark.parametrize(("choose", "best"), [(skips_through_time, min), (segmentation, max)])
 def test_chosen_rates_are_those_that_the_records_choose(choose: ModuleType, best: Any) -> None:
     """No record, no choice; a rate that stands in the table without one would be invented."""
     table, found = choose.rates_table(), {}
