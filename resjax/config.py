@@ -85,15 +85,18 @@ def difference(old: Config, new: Config) -> dict[str, tuple[Any, Any]]:
 
 
 def recipe_difference(old: Config, new: Config) -> list[str]:
-    """-> what moved between two configs, one short text for each key; a list, as of heads, is one."""
+    """-> what moved between two configs, one short text for each key; a list, as of heads, is one.
+
+    Where a section's `name` moved, keys that the new one does not have are left out.
+    """
     found, lists = [], ("heads", "phases", "probes")
     for name in lists:
         a, b = old.get(name, ()), new.get(name, ())
         if to_json(ConfigDict({name: a})) != to_json(ConfigDict({name: b})):
             found.append(f"{name}: {_names(a)} → {_names(b)}")
     for key, (a, b) in difference(old, new).items():
-        if not key.startswith(lists):
-            found.append(f"{key}: {_short(a)} → {_short(b)}")
+        if not key.startswith(lists) and b is not None:
+            found.append(f"{key}: {_short(b)}" if a is None else f"{key}: {_short(a)} → {_short(b)}")
     return found
 
 

@@ -140,6 +140,13 @@ def test_difference_shows_none_where_a_side_lacks_the_key(tiny: Config) -> None:
     assert found["optim.b1"] == (None, 0.9)
 
 
+def test_what_moved_with_a_name_is_told_by_the_new_one_s_keys_alone(headed: Config) -> None:
+    other = configs.override(headed, ["--config.optim.name=lion", "--config.model.depth=8"])
+    moved = configs.recipe_difference(headed, other)
+    assert {"optim.name: sgd → lion", "optim.b1: 0.9", "model.depth: 4 → 8"} <= {*moved}
+    assert not [text for text in moved if "momentum" in text or "None" in text]
+
+
 def test_equal_configs_do_not_differ_wherever_their_data_lie(headed: Config) -> None:
     flags = ["--config.data.directory=/elsewhere", "--config.data.hold=host"]
     assert configs.difference(headed, configs.override(headed, flags)) == {}
