@@ -17,7 +17,7 @@ eleven here it has 585 more. Without norm it takes a tenth of the rate. It has n
 
 Ten epochs are for tables of short runs: experiments/segmentation.py, which chooses the rate of each net on
 held-out canvases. Optimizer and batch size were tried there too, with single runs of four epochs of which no
-records were kept: in batches of 50 the U-Net finds ink, and no digits.
+records were kept; in batches of 50 the U-Net learned little.
 """
 
 from ml_collections import ConfigDict

@@ -97,6 +97,18 @@ def test_the_readme_s_rows_are_the_quickstart_s_and_the_grids() -> None:
     assert contrasts <= set(grids[0])
 
 
+def test_the_readme_s_contrasts_of_families_are_those_of_their_tables() -> None:
+    line = r"^\| \[(\w+)\]\(experiments/results/\1/\1\.md\) \| (.* - .*) \|$"
+    shown = re.findall(line, README.read_text(), re.MULTILINE)
+    assert len(shown) > 10
+    for name, text in shown:
+        contrast, *numbers = text.split(" | ")
+        lines = (RESULTS / name / f"{name}.md").read_text().splitlines()
+        found = {label: rest for label, *rest in map(cells, lines)}
+        treated, control = contrast.split(" - ")
+        assert numbers == [found[treated][0], found[control][0], *found[contrast][:2]]
+
+
 def cells(row: str) -> list[str]:
     return [cell.strip() for cell in row.strip("|").split("|")]
 
