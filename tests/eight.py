@@ -1,7 +1,7 @@
-"""Runs on eight CPU devices, in a process of their own; `python tests/eight.py FOLDER` prints them as JSON.
+"""Runs on eight CPU devices, in a process of their own; `eight.py FOLDER first` prints them as JSON.
 
-JAX makes its devices when it starts, so that the process of the other tests cannot have these. What each
-number is about, test_mesh.py says.
+`every` in place of `first` has more of them. JAX makes its devices when it starts, so that the process of the
+other tests cannot have these. What each number is about, test_mesh.py says.
 """
 
 import contextlib
@@ -168,12 +168,21 @@ def tell(*argv: str) -> tuple[int, str]:
         return command(argv), said.getvalue()
 
 
-def main(folder: Path) -> dict[str, Any]:
-    backend.configure()
-    training.TrainProgram = Watched
+def first(folder: Path) -> dict[str, Any]:
     config, conv = convolutional(), folder / "conv"
-    groups = convolutional("--config.model.norm_examples=8", "--config.schedule.length=25")
     found: dict[str, Any] = {"conv": compare(config, conv, "eight", "split")}
+    found["collectives"] = {"eight": collectives(config, Layout(8)), "split": collectives(config, SPLIT)}
+    found["share"] = share_of_one(config, SPLIT)
+    digits = ("train", "--config=configs/digits.py", f"--workdir={folder / 'digits'}")
+    found["default"] = tell(*digits, "--config.train.batch_size=100")
+    found["uneven parts"] = tell(*digits, "--config.train.batch_size=64", "--config.train.accumulate=16")
+    found["fewer"] = tell("eval", f"--workdir={conv / 'split'}", "--mesh=data=5")
+    return found
+
+
+def every(folder: Path) -> dict[str, Any]:
+    found, config, conv = first(folder), convolutional(), folder / "conv"
+    groups = convolutional("--config.model.norm_examples=8", "--config.schedule.length=25")
     found["groups"] = compare(groups, folder / "groups", "eight")
     parts = convolutional("--config.train.accumulate=2", "--config.schedule.length=25")
     found["parts"] = compare(parts, folder / "parts", "eight", "split")
@@ -185,19 +194,12 @@ def main(folder: Path) -> dict[str, Any]:
     }
     found["evaluated"] = {name: evaluate(conv / "one", layout=each) for name, each in LAYOUTS.items()}
     found["read"] = read_by_others(config, conv)
-    found["collectives"] = {
-        "eight": collectives(config, Layout(8)),
-        "split": collectives(config, SPLIT),
-        "groups": collectives(groups, Layout(8)),
-        "parts": collectives(parts, Layout(8)),
-    }
-    found["share"] = share_of_one(config, SPLIT)
-    digits = ("train", "--config=configs/digits.py", f"--workdir={folder / 'digits'}")
-    found["default"] = tell(*digits, "--config.train.batch_size=100")
-    found["uneven parts"] = tell(*digits, "--config.train.batch_size=64", "--config.train.accumulate=16")
-    found["fewer"] = tell("eval", f"--workdir={conv / 'split'}", "--mesh=data=5")
+    for name, each in (("groups", groups), ("parts", parts)):
+        found["collectives"][name] = collectives(each, Layout(8))
     return found
 
 
 if __name__ == "__main__":
-    print(json.dumps(main(Path(sys.argv[1]))))
+    backend.configure()
+    training.TrainProgram = Watched
+    print(json.dumps({"first": first, "every": every}[sys.argv[2]](Path(sys.argv[1]))))

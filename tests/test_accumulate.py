@@ -155,6 +155,7 @@ def everything(config: Config) -> Config:
     return configs.override({**config.to_dict(), "heads": (dropped, head("block3"))}, ())
 
 
+@pytest.mark.slow
 def test_phases_heads_and_kept_features_train_in_parts_and_resume_to_the_same_bits(
     tiny: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

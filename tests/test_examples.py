@@ -37,6 +37,7 @@ def test_each_is_short_and_says_how_it_is_run() -> None:
         assert f"(experiments/examples/{path.name})" in (FOLDER.parent.parent / "README.md").read_text()
 
 
+@pytest.mark.slow
 def test_the_plain_net_falls_behind_its_twin_and_both_are_drawn(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -29,9 +29,17 @@ BOUND = 2e-5
 
 @pytest.fixture(scope="session")
 def eight(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    return runs_on_eight(tmp_path_factory.mktemp("eight"), "first")
+
+
+@pytest.fixture(scope="session")
+def every(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    return runs_on_eight(tmp_path_factory.mktemp("every"), "every")
+
+
+def runs_on_eight(folder: Path, which: str) -> dict[str, Any]:
     """-> what tests/eight.py prints, and where its runs are."""
-    folder = tmp_path_factory.mktemp("eight")
-    command = [sys.executable, str(ROOT / "tests" / "eight.py"), str(folder)]
+    command = [sys.executable, str(ROOT / "tests" / "eight.py"), str(folder), which]
     environment = os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests'}"}
     ran = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
     assert ran.returncode == 0, ran.stderr
@@ -102,15 +110,17 @@ def test_every_layout_sees_the_same_examples_and_ends_with_the_same_numbers(eigh
         assert runs[name]["metrics"] == pytest.approx(runs["one"]["metrics"], rel=1e-5)
 
 
-def test_units_in_a_loop_behind_phases_of_pretraining_do_too(eight: dict[str, Any]) -> None:
-    runs = eight["phases"]
+@pytest.mark.slow
+def test_units_in_a_loop_behind_phases_of_pretraining_do_too(every: dict[str, Any]) -> None:
+    runs = every["phases"]
     assert runs["split"]["order"] == runs["one"]["order"]
     assert 0 < runs["split"]["distance"] < BOUND
 
 
-def test_a_program_is_compiled_once(eight: dict[str, Any]) -> None:
+@pytest.mark.slow
+def test_a_program_is_compiled_once(every: dict[str, Any]) -> None:
     kinds = ("conv", "groups", "parts", "phases")
-    assert {run["compiled"] for kind in kinds for run in eight[kind].values()} == {1}
+    assert {run["compiled"] for kind in kinds for run in every[kind].values()} == {1}
 
 
 def test_a_device_has_its_share_of_the_batch_and_of_the_state(eight: dict[str, Any]) -> None:
@@ -122,30 +132,34 @@ def test_a_device_has_its_share_of_the_batch_and_of_the_state(eight: dict[str, A
     assert 0.5 < eight["share"] < 0.55
 
 
-def test_batch_norm_of_each_device_s_own_examples_needs_no_exchange(eight: dict[str, Any]) -> None:
+@pytest.mark.slow
+def test_batch_norm_of_each_device_s_own_examples_needs_no_exchange(every: dict[str, Any]) -> None:
     """What is left is one sum, of gradients and running statistics; the numbers are those of one device."""
-    assert eight["collectives"]["groups"][0] == {"all-reduce": 1}
-    assert 0 < eight["groups"]["eight"]["distance"] < BOUND
+    assert every["collectives"]["groups"][0] == {"all-reduce": 1}
+    assert 0 < every["groups"]["eight"]["distance"] < BOUND
 
 
-def test_a_batch_in_parts_is_shared_out_as_it_lies(eight: dict[str, Any]) -> None:
+@pytest.mark.slow
+def test_a_batch_in_parts_is_shared_out_as_it_lies(every: dict[str, Any]) -> None:
     """Each device takes its part of its own examples; what is exchanged are statistics and gradients."""
-    exchanged, images = eight["collectives"]["parts"]
+    exchanged, images = every["collectives"]["parts"]
     assert exchanged.keys() == {"all-reduce"}
     assert set(images) == {"4,8,8,4"}  # of a batch of 64 in 2 parts
-    assert all(0 < eight["parts"][name]["distance"] < BOUND for name in ("eight", "split"))
+    assert all(0 < every["parts"][name]["distance"] < BOUND for name in ("eight", "split"))
 
 
-def test_bfloat16_is_for_computing_alone_on_a_mesh_too(eight: dict[str, Any]) -> None:
-    types, losses = eight["narrow"]
+@pytest.mark.slow
+def test_bfloat16_is_for_computing_alone_on_a_mesh_too(every: dict[str, Any]) -> None:
+    types, losses = every["narrow"]
     assert types == ["float32"]
     assert bool(jnp.isfinite(jnp.asarray(losses)).all())
     assert losses[-1] < losses[0]
 
 
-def test_a_checkpoint_is_read_by_every_layout_to_the_same_bits(eight: dict[str, Any]) -> None:
-    for name, digests in eight["read"].items():
-        assert digests == 3 * [eight["conv"][name]["state_sha256"]]
+@pytest.mark.slow
+def test_a_checkpoint_is_read_by_every_layout_to_the_same_bits(every: dict[str, Any]) -> None:
+    for name, digests in every["read"].items():
+        assert digests == 3 * [every["conv"][name]["state_sha256"]]
 
 
 def test_a_checkpoint_is_read_where_there_is_one_device(eight: dict[str, Any]) -> None:
@@ -160,13 +174,15 @@ def test_a_checkpoint_is_read_where_there_is_one_device(eight: dict[str, Any]) -
         assert digest(origin.variables) == digest(trunk_of(state.variables))
 
 
-def test_a_run_goes_on_with_another_layout(eight: dict[str, Any]) -> None:
-    assert max(eight["gone on"].values()) < BOUND
+@pytest.mark.slow
+def test_a_run_goes_on_with_another_layout(every: dict[str, Any]) -> None:
+    assert max(every["gone on"].values()) < BOUND
 
 
-def test_evaluation_counts_each_example_once_on_any_layout(eight: dict[str, Any]) -> None:
+@pytest.mark.slow
+def test_evaluation_counts_each_example_once_on_any_layout(every: dict[str, Any]) -> None:
     """360 examples, 104 at a time on eight devices: the last batch is padded."""
-    reports = eight["evaluated"]
+    reports = every["evaluated"]
     for report in reports.values():
         assert report["examples"] == 360
         assert report["accuracy"] == reports["one"]["accuracy"]

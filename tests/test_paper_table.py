@@ -156,6 +156,7 @@ def test_a_budget_that_is_no_share_is_refused(
     assert not (tmp_path / "runs").exists()
 
 
+@pytest.mark.slow
 def test_two_processes_never_run_a_cell_twice_and_share_the_work(tmp_path: Path) -> None:
     file, places = write(tmp_path), [tmp_path / "one", tmp_path / "two"]
     file.write_text(TABLE.replace("seeds=(0, 1)", "seeds=(0,)"))

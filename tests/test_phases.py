@@ -111,6 +111,7 @@ def test_a_run_killed_in_any_phase_resumes_to_the_same_bits(
         assert resumed[key] == whole[key]
 
 
+@pytest.mark.slow
 def test_a_stop_asked_between_two_phases_is_saved_behind_them_and_leaves_the_bits(
     tiny: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

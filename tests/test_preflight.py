@@ -67,6 +67,7 @@ def test_a_plan_has_the_compiler_s_figures_and_the_net_s_operations() -> None:
     assert evaluation.beside > state / 2
 
 
+@pytest.mark.slow
 def test_streamed_images_count_with_those_that_are_brought_ahead() -> None:
     """Programs of five steps: one computes, two are in flight, one is ahead; of 8 x 8 pixels and a label."""
     flags = ("--config.train.steps_per_dispatch=5", "--config.train.eval_batch_size=100")
@@ -93,6 +94,7 @@ def test_the_time_is_bounded_by_the_slowest_of_what_is_known() -> None:
     assert preflight.bounds(need, Chip(0)) == {}
 
 
+@pytest.mark.slow
 def test_what_does_not_fit_is_told_with_a_batch_that_does() -> None:
     whole, half = (
         preflight.plan(convolutional(f"--config.train.batch_size={batch}"), small(0), None).needs[0].peak
@@ -121,6 +123,7 @@ def test_a_batch_in_parts_has_the_same_operations_and_needs_less() -> None:
     assert (whole.loops, parts.loops) == (False, True)  # so that its count by XLA is a lower bound
 
 
+@pytest.mark.slow
 def test_nothing_is_advised_where_nothing_fits(tiny: Config) -> None:
     found = preflight.plan(tiny, small(1), None)
     assert found.verdict == "does not fit: nothing that was tried does"

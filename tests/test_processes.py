@@ -67,6 +67,7 @@ def test_two_processes_do_what_one_does(undisturbed: Path, recipe: Path, tmp_pat
     assert {path.name for path in undisturbed.iterdir()} == {path.name for path in tmp_path.iterdir()}
 
 
+@pytest.mark.slow
 def test_the_bits_are_the_same_where_each_process_streams_its_own_examples(
     undisturbed: Path, recipe: Path, tmp_path: Path
 ) -> None:
@@ -76,6 +77,7 @@ def test_the_bits_are_the_same_where_each_process_streams_its_own_examples(
         assert result(tmp_path)[key] == result(undisturbed)[key]
 
 
+@pytest.mark.slow
 def test_two_processes_start_from_a_run_and_are_taught_by_it(undisturbed: Path, tmp_path: Path) -> None:
     """It is one of two processes; another run of two does with it what a run of one does."""
     file, one, two = tmp_path / "taught.py", tmp_path / "one", tmp_path / "two"
@@ -88,6 +90,7 @@ def test_two_processes_start_from_a_run_and_are_taught_by_it(undisturbed: Path, 
     assert 0 < distance(two, one, 20) < BOUND
 
 
+@pytest.mark.slow
 def test_a_signal_to_one_stops_both_at_one_step_and_the_bits_stay(
     undisturbed: Path, recipe: Path, tmp_path: Path
 ) -> None:
@@ -107,6 +110,7 @@ def test_a_signal_to_one_stops_both_at_one_step_and_the_bits_stay(
         assert result(tmp_path)[key] == result(undisturbed)[key]
 
 
+@pytest.mark.slow
 def test_a_lost_process_is_named_and_any_number_goes_on(
     undisturbed: Path, recipe: Path, tmp_path: Path
 ) -> None:

@@ -129,6 +129,7 @@ def test_dsn_the_paper_s_companions_have_a_threshold_and_fade(name: str) -> None
         assert rates(stage, 169_999, 170_001) == pytest.approx([0.025, 1e-4], rel=1e-4)
 
 
+@pytest.mark.slow
 def test_googlenet_the_heads_are_the_paper_s() -> None:
     found = parameters("googlenet.py")
     assert size(found["trunk"]) == 6_998_552

@@ -93,6 +93,7 @@ def test_a_task_runs_its_cell_and_a_recorded_cell_has_none(
     assert capsys.readouterr().out.endswith("no cell is missing, so that there is nothing to submit\n")
 
 
+@pytest.mark.slow
 def test_a_task_whose_time_ends_saves_and_is_queued_again(
     table: list[str], tmp_path: Path, capsys: Capture
 ) -> None:

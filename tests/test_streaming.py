@@ -64,9 +64,8 @@ def same(one: dict[str, Any], other: dict[str, Any]) -> None:
         assert one[key] == other[key], key
 
 
-@pytest.mark.parametrize(
-    ("recipe", "steps"), [(cropped, 4), pytest.param(trained_greedily, 1, marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize(("recipe", "steps"), [(cropped, 4), (trained_greedily, 1)])
 def test_a_run_has_the_same_bits_wherever_its_images_lie(
     tiny: Config, tmp_path: Path, recipe: Any, steps: int
 ) -> None:
@@ -149,6 +148,7 @@ def four(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return json.loads(ran.stdout.splitlines()[-1])
 
 
+@pytest.mark.slow
 def test_each_device_asks_for_its_own_examples_and_no_others(four: dict[str, Any]) -> None:
     asked, shares, has = four["rows"]
     assert sorted(asked) == sorted(shares)

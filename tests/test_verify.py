@@ -72,6 +72,7 @@ def test_a_sound_run_keeps_its_bits(tmp_path: Path, capsys: Capture) -> None:
     assert runs[0]["config"]["schedule"]["learning_rate"] == 0.05
 
 
+@pytest.mark.slow
 def test_a_run_whose_data_changed_meanwhile_differs(tmp_path: Path, capsys: Capture) -> None:
     assert main(command(write(tmp_path, COUNTED + OTHER_DATA), "--kills", 1)) == 1
     shown = capsys.readouterr()
@@ -82,6 +83,7 @@ def test_a_run_whose_data_changed_meanwhile_differs(tmp_path: Path, capsys: Capt
     assert "Traceback" not in shown.err
 
 
+@pytest.mark.slow
 def test_a_resumed_run_that_fails_tells_its_own_reason(tmp_path: Path, capsys: Capture) -> None:
     said = (r"the run, behind SIGKILL at step \d+, .* failed: ", "no third time")
     refuse(capsys, *command(write(tmp_path, COUNTED + NO_THIRD), "--kills", 1, "--quiet"), said=said)
@@ -113,6 +115,7 @@ def test_kills_are_spread_over_the_run_and_mixed(tiny: Config, tmp_path: Path) -
     assert verify.draw(tmp_path, 3, 7) == verify.draw(tmp_path, 3, 7) != verify.draw(tmp_path, 3, 8)
 
 
+@pytest.mark.slow
 def test_a_run_that_is_over_before_the_kill_is_no_proof(
     tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:

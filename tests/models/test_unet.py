@@ -191,6 +191,7 @@ def canvas(tiny: Config, *flags: str) -> Config:
     return configs.override({**base, "model": {"name": "unet"}}, (*own, *flags))
 
 
+@pytest.mark.slow
 def test_a_net_learns_to_label_pixels_and_tells_its_mean_iou(tiny: Config, tmp_path: Path) -> None:
     head = {"name": "aux", "endpoint": "down3", "form": "fcn", "pooled": True, "weight": 0.4}
     config = configs.override({**canvas(tiny).to_dict(), "heads": (head,)}, ())

@@ -92,6 +92,7 @@ def features(net: Subject, split: str) -> tuple[dict[str, np.ndarray], np.ndarra
     return wide, np.asarray(labels)
 
 
+@pytest.mark.slow
 def test_identities_are_read_as_well_as_what_comes_before_them(points: list[Point]) -> None:
     found = values(points, "accuracy")
     assert list(found) == NAMES

@@ -92,6 +92,7 @@ def test_a_residual_unit_s_jacobian_is_the_identity_plus_its_branch() -> None:
         assert of(points, "smallest")[f"block{number}"] == pytest.approx(values[-1], rel=1e-4)
 
 
+@pytest.mark.slow
 def test_a_convolutional_net_has_the_values_of_its_dense_jacobians() -> None:
     """Of a unit that changes the shape, and end to end; some ReLUs are open, some are not."""
     net = at_start(name="cifar_resnet", depth=8, width=2)

@@ -135,6 +135,7 @@ def test_choices_are_even_and_repeat() -> None:
     assert orders(pairs, 5, 0, 9) == [[0, 1, 2, 3, 4]]
 
 
+@pytest.mark.slow
 def test_what_cannot_be_measured_is_said() -> None:
     for model in ({"name": "dsn", "norm": "none"}, {"name": "densenet", "depth": 10, "growth": 2}):
         flat = configs.override({**base().to_dict(), "model": model}, ())
