@@ -162,7 +162,6 @@ def assert_close(curve: list[dict[str, Any]], expected: list[dict[str, Any]]) ->
             assert row[name] == pytest.approx(other[name], rel=0, abs=slack), name
 
 
-@pytest.mark.slow
 def test_a_scanned_run_has_the_metrics_of_an_unrolled_one(runs: Any) -> None:
     (_, unrolled), (_, scanned) = runs[UNROLLED], runs[SCANNED]
     assert_close(scanned["curve"], unrolled["curve"])
@@ -201,7 +200,6 @@ def test_a_scanned_run_evaluates_to_what_training_logged(runs: Any) -> None:
         assert len(found) == 4
 
 
-@pytest.mark.slow
 def test_a_killed_scanned_run_resumes_to_the_same_bits(
     runs: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
