@@ -1,5 +1,6 @@
 """What is rendered and committed is what the committed records say; so are the README's numbers."""
 
+import functools
 import re
 import statistics
 import warnings
@@ -33,6 +34,7 @@ def spec(markdown: Path) -> str:
     return f"{file}:{argument}" if argument else str(file)
 
 
+@functools.cache
 def recorded(markdown: Path) -> tuple[tables.Table, records.Records]:
     table, (file, _) = tables.load(spec(markdown)), tables.split(spec(markdown))
     with warnings.catch_warnings():
@@ -115,13 +117,12 @@ def cells(row: str) -> list[str]:
 
 def state(markdown: Path) -> str:
     """-> "2 of 10", with shortened runs "2 of 10; 4 at 5 %"; "done" of a table of ours that is."""
-    table, (file, _) = tables.load(spec(markdown)), tables.split(spec(markdown))
-    wanted = list(tables.cells(table, file))
-    found = records.read_all(wanted, markdown.parent)
-    if markdown in OWN and len(found.full) == len(wanted):
+    table, found = recorded(markdown)
+    wanted = len(table.rows) * len(table.seeds)
+    if markdown in OWN and len(found.full) == wanted:
         return "done"
     shortened = [f"; {len(each)} at {100 * share:g} %" for share, each in found.shortened.items()]
-    return f"{len(found.full)} of {len(wanted)}" + "".join(shortened)
+    return f"{len(found.full)} of {wanted}" + "".join(shortened)
 
 
 def test_the_readme_says_of_each_table_what_is_recorded() -> None:

@@ -18,6 +18,7 @@ from resjax.evaluation import Evaluator
 from resjax.training import train
 from resjax.verify import draw
 
+EACH = [signal.SIGKILL, signal.SIGTERM, signal.SIGINT]
 CONFIG = """
 from ml_collections import ConfigDict
 
@@ -54,10 +55,10 @@ def finish(flags: list[str], workdir: Path) -> dict[str, object]:
 @pytest.mark.parametrize(
     "signals",
     [
-        [signal.SIGKILL, signal.SIGTERM],
-        pytest.param([random.Random(0).choice([2, 9, 15]) for _ in range(12)], marks=pytest.mark.slow),
+        EACH,
+        pytest.param(random.Random(0).choices(EACH, k=12), marks=pytest.mark.slow),
     ],
-    ids=["both", "mixed"],
+    ids=["each", "mixed"],
 )
 def test_a_disturbed_run_ends_with_the_same_bits(
     reference: tuple[list[str], Path], tmp_path: Path, signals: list[int]
