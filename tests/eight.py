@@ -17,7 +17,13 @@ from typing import Any
 
 if __name__ == "__main__":
     # Eight devices; and little time for the compiler, whose programs are small and run a few times.
-    os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=8 --xla_backend_optimization_level=0"
+    os.environ["XLA_FLAGS"] = " ".join(
+        (
+            "--xla_force_host_platform_device_count=8",
+            "--xla_backend_optimization_level=0",
+            "--xla_cpu_use_fusion_emitters=false",
+        )
+    )
     os.environ |= {"JAX_ENABLE_COMPILATION_CACHE": "true", "JAX_COMPILATION_CACHE_DIR": f"{sys.argv[1]}/xla"}
 
 import jax

@@ -1,13 +1,15 @@
-"""What every refusal of bad input has in common, for the tests that are named test_bad_*."""
+"""Helpers for tests of bad input: run a command that must be refused, and collect the messages."""
 
 import re
+import sys
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
 
 from resjax.__main__ import main
 
-# A sound config, to which tests add a line, and a run of it: 12 steps on digits.
+# A valid config, to which tests add a line. Its run takes 12 steps on digits.
 CONFIG = """
 from ml_collections import ConfigDict
 
@@ -23,35 +25,73 @@ def get_config():
 
 
 def write(folder: Path, line: str = "") -> Path:
-    """-> a config file, sound but for `line`."""
+    """Writes a config file that is valid except for `line`, and returns its path."""
     file = folder / "recipe.py"
     file.write_text(CONFIG.replace("# more", line))
     return file
 
 
-def check(code: object, stderr: str, *said: str) -> None:
-    """Exit code 2 and one line that matches the patterns `said`: the key or file, and what would do."""
+def check(code: object, stderr: str, *names: str) -> str:
+    """Asserts exit code 2 and a one-line message that contains `names`: the keys or files at fault.
+
+    The wording is compared in the golden files only.
+
+    Returns:
+      The message.
+    """
     assert code == 2, f"{code}: {stderr}"
     assert stderr.startswith("resjax: "), stderr
     assert stderr.count("\n") == 1, stderr
     assert "Traceback" not in stderr, stderr
-    for pattern in said:
-        assert re.search(pattern, stderr), f"no {pattern!r} in {stderr!r}"
+    for name in names:
+        assert name in stderr, f"no {name!r} in {stderr!r}"
+    return stderr
 
 
-def refuse(capsys: pytest.CaptureFixture[str], *argv: object, said: tuple[str, ...]) -> None:
-    """Runs a command that must be refused."""
+def refuse(capsys: pytest.CaptureFixture[str], *argv: object, names: str) -> str:
+    """Runs a command that must be refused with a message that contains `names`, and returns the message."""
     capsys.readouterr()
-    try:
-        code: object = main([str(arg) for arg in argv])
-    except SystemExit as left:  # argparse's way
-        code = left.code
-    check(code, capsys.readouterr().err, *said)
+    with pytest.MonkeyPatch.context() as patch:
+        # A test may write a config file twice within a second: Python would take the second for the first.
+        patch.setattr(sys, "dont_write_bytecode", True)
+        try:
+            code: object = main([str(arg) for arg in argv])
+        except SystemExit as error:  # raised by argparse
+            code = error.code
+    return check(code, capsys.readouterr().err, names)
 
 
 def refuse_to_train(
-    capsys: pytest.CaptureFixture[str], config: object, workdir: Path, *flags: str, said: tuple[str, ...]
-) -> None:
-    """Runs `train`, which must be refused before its folder is made."""
-    refuse(capsys, "train", "--config", config, "--workdir", workdir, "--quiet", *flags, said=said)
+    capsys: pytest.CaptureFixture[str], config: object, workdir: Path, *flags: str, names: str
+) -> str:
+    """Runs `train`, which must be refused before its folder is made, and returns the message."""
+    command = ("train", "--config", config, "--workdir", workdir, "--quiet", *flags)
+    message = refuse(capsys, *command, names=names)
     assert not workdir.exists()
+    return message
+
+
+def refused(error: type[Exception], call: Callable[[], object], names: str) -> str:
+    """Calls a function that must raise `error` with a message that contains `names`; returns the message."""
+    with pytest.raises(error) as caught:
+        call()
+    message = str(caught.value)
+    assert names in message, f"no {names!r} in {message!r}"
+    assert "\n" not in message, message
+    return message
+
+
+def transcript(messages: Mapping[str, str], **places: Path) -> str:
+    """Returns the text of a golden file: for each case `$ INPUT`, its message and a blank line.
+
+    Args:
+      messages: The messages by input.
+      **places: Names to replace paths with, such as `FOLDER=tmp_path`; the first ones first.
+    """
+    text = "\n\n".join(f"$ {case}".rstrip() + f"\n{message.strip()}" for case, message in messages.items())
+    for name, path in places.items():
+        text = re.sub(rf"(\.\./)*(\.\.)?{re.escape(str(path))}", name, text)
+    # Other exceptions than ours and argparse's choices are worded differently by each version of Python.
+    text = re.sub(r"\b(?!ValueError)([A-Z]\w*Error): .*", r"\1: ...", text)
+    text = re.sub(r"damaged \((Expecting|Illegal|'utf-8') .*?\);", "damaged (...);", text)
+    return re.sub(r"\(choose from .*?\)", "(choose from ...)", text)

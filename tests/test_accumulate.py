@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from recipe import decoder, head, killed_and_resumed, phase, with_phases
-from refusal import refuse_to_train, write
+from selection import parametrize_sampled
 
 from resjax import config as configs
 from resjax import job as jobs
@@ -73,7 +73,7 @@ def test_means_and_sums_are_of_all_parts_in_float32_and_each_has_a_key_of_its_ow
     assert abs(float(drawn) / 512 - 0.5) < 0.1
 
 
-@pytest.mark.parametrize("flags", [(), ("--config.model.param_dtype=bfloat16",)], ids=str)
+@parametrize_sampled("flags", [(), ("--config.model.param_dtype=bfloat16",)], ids=str, default=1)
 def test_without_norm_and_dropout_parts_are_the_whole(flags: tuple[str, ...]) -> None:
     _, whole = stepped(small(*flags))
     _, parts = stepped(small(*flags, f"--config.train.accumulate={PARTS}"))
@@ -106,6 +106,7 @@ def test_batch_norm_is_that_of_groups_of_a_part_s_size() -> None:
         assert (distance(found.collections, parts.collections) < ROUNDING) == same
 
 
+@pytest.mark.slow
 def test_groups_of_examples_lie_within_parts() -> None:
     flags = ("--config.model.norm=batch", "--config.model.norm_examples=8")
     flags += ("--config.input.pad=0", "--config.input.flip=False")
@@ -114,6 +115,7 @@ def test_groups_of_examples_lie_within_parts() -> None:
     assert distance(parts.params, whole.params) < ROUNDING
 
 
+@pytest.mark.slow
 def test_a_step_needs_less_memory() -> None:
     net = ("--config.model.name=cifar_resnet", "--config.model.depth=8", "--config.model.width=4")
 
@@ -164,19 +166,3 @@ def test_phases_heads_and_kept_features_train_in_parts_and_resume_to_the_same_bi
     assert resumed["state_sha256"] == whole["state_sha256"]
     assert resumed["curve"] == whole["curve"]
     assert {stage.task.parts for stage in jobs.build(everything(tiny)).stages} == {4}
-
-
-REFUSED = {
-    "--config.train.accumulate=0": (r"config\.train\.accumulate is 0", "at least 1"),
-    "--config.train.accumulate=2.5": (r"config\.train\.accumulate=2.5", "a whole number"),
-    "--config.train.accumulate=3": (r"config\.train\.accumulate is 3, but batch_size is 100", "must divide"),
-    "--config.train.accumulate=4 --config.model.norm_examples=50": (
-        r"config\.model\.norm_examples is 50; it must divide config\.train\.batch_size / config\.train\."
-        r"accumulate, 100 / 4$",
-    ),
-}
-
-
-@pytest.mark.parametrize("flags", REFUSED)
-def test_impossible_parts_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str], flags: str) -> None:
-    refuse_to_train(capsys, write(tmp_path), tmp_path / "run", *flags.split(), said=REFUSED[flags])

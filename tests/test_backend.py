@@ -50,7 +50,7 @@ def test_a_jaxlib_that_does_not_know_them_is_told_of_and_goes_without(
     options: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(backend, "YNN", options)
-    with pytest.warns(UserWarning, match=rf"jaxlib [\d.]+ does not take {next(iter(options))} \("):
+    with pytest.warns(UserWarning, match=next(iter(options))):
         assert backend.compiler_options() is None
     assert backend.compiler_options() is None  # said once
 
@@ -66,8 +66,7 @@ def test_a_run_on_a_gpu_is_deterministic_where_that_is_asked_for() -> None:
 
 def test_a_jaxlib_that_cannot_be_deterministic_is_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(backend, "DETERMINISTIC", {"xla_gpu_no_such_option": True})
-    said = r"jaxlib [\d.]+ does not take xla_gpu_no_such_option \(.*so that a run on a GPU may not repeat"
-    with backend.compiling_for("gpu"), pytest.warns(UserWarning, match=said):
+    with backend.compiling_for("gpu"), pytest.warns(UserWarning, match="xla_gpu_no_such_option"):
         assert backend.compiler_options(deterministic=True) is None
 
 

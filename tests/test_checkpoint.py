@@ -58,7 +58,7 @@ def test_another_model_s_checkpoint_is_refused_by_name(tmp_path: Path) -> None:
     with Checkpoints(tmp_path) as checkpoints:
         checkpoints.save(1, STATE, {})
         checkpoints.wait()
-        with pytest.raises(UserError, match=r"another model: a is float32\[2,3\] there, float32\[3,3\]"):
+        with pytest.raises(UserError, match=r"float32\[2,3\] .*float32\[3,3\]"):
             checkpoints.resume(lambda step: {"a": jnp.zeros((3, 3)), "b": {"c": jnp.int32(0)}})
         assert checkpoints.steps() == [1]
 
@@ -92,6 +92,6 @@ def test_what_process_0_sees_is_resumed_by_one_that_sees_it_late(
         assert digest(found[0]) == digest(STATE)
         monkeypatch.setattr(processes, "tell", lambda steps: [*steps, 5])
         monkeypatch.setattr(storage, "SEEN_WITHIN", 0.2)
-        with pytest.warns(UserWarning, match="checkpoint 5 in .* is damaged"):
+        with pytest.warns(UserWarning, match="checkpoint 5"):
             assert late.resume(lambda step: like) is not None
     assert late.steps() == [3]

@@ -211,5 +211,5 @@ def test_every_wrong_item_of_a_tuple_is_found() -> None:
     """Type checkers that sample an item would find this one once in 64 times."""
     config = minimal()
     config.schedule.drops = (*range(1, 64), "late")
-    with pytest.raises(UserError, match=r"config\.schedule\.drops .* must be"):
+    with pytest.raises(UserError, match=r"config\.schedule\.drops"):
         configs.override(config, ())

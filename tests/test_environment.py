@@ -1,10 +1,11 @@
 """How a process learns which one of several it is: from flags, or from the environment of a cluster."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from jax._src.clusters import cloud_tpu_cluster, cluster
-from refusal import refuse
+from refusal import refuse, refuse_to_train, transcript
 from small_table import write as write_table
 from together import recipe, shared_programs, slurm
 
@@ -17,33 +18,36 @@ Capture = pytest.CaptureFixture[str]
 
 BY_HAND = ("--coordinator", "localhost:9000", "--processes", "2", "--process", "1")
 BAD = {
-    ("--processes", "2"): ("--coordinator, --process is missing", "go together"),
-    ("--distributed", "--process", "1"): ("--distributed takes from the environment", "one or the other"),
-    (*BY_HAND, "--process", "2"): ("--process is 2", "it must be 0 to 1"),
-    (*BY_HAND, "--coordinator", "localhost"): ("--coordinator is 'localhost'", "HOST:PORT"),
-    (*BY_HAND, "--coordinator", "localhost:99999"): ("--coordinator is 'localhost:99999'", "HOST:PORT"),
-    (*BY_HAND, "--processes", "0"): ("--processes: it is '0'", "whole number from 1"),
-    (*BY_HAND, "--join-timeout", "0"): ("--join-timeout: it is '0'", "above 0"),
-    ("--join-timeout", "9"): ("--join-timeout goes with --distributed",),
-    ("--distributed",): ("no environment of several processes was found", "--coordinator HOST:PORT"),
+    ("--processes", "2"): "--coordinator, --process ",
+    ("--distributed", "--process", "1"): "--distributed",
+    (*BY_HAND, "--process", "2"): "--process is 2",
+    (*BY_HAND, "--coordinator", "localhost"): "--coordinator is 'localhost'",
+    (*BY_HAND, "--coordinator", "localhost:99999"): "--coordinator is 'localhost:99999'",
+    (*BY_HAND, "--processes", "0"): "--processes",
+    (*BY_HAND, "--join-timeout", "0"): "--join-timeout",
+    ("--join-timeout", "9"): "--join-timeout",
+    ("--distributed",): "--coordinator HOST:PORT",
 }
 
 
-@pytest.mark.parametrize("flags", BAD, ids=" ".join)
+@pytest.mark.golden
 def test_bad_flags_are_refused(
-    flags: tuple[str, ...], recipe: Path, tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+    recipe: Path,
+    tmp_path: Path,
+    capsys: Capture,
+    monkeypatch: pytest.MonkeyPatch,
+    golden: Callable[[str, str], None],
 ) -> None:
     for name in ("SLURM_JOB_ID", "OMPI_MCA_orte_hnp_uri", "KUBERNETES_SERVICE_HOST"):
         monkeypatch.delenv(name, raising=False)
-    refuse(capsys, "train", "--config", recipe, "--workdir", tmp_path / "run", *flags, said=BAD[flags])
-    assert not (tmp_path / "run").exists()
-
-
-def test_tables_name_what_runs_nothing_and_the_engine(tmp_path: Path, capsys: Capture) -> None:
-    table = write_table(tmp_path)
-    refuse(capsys, "table", table, "--render", *BY_HAND, said=("--render and --plan run nothing",))
-    said = ("--coordinator goes with --engine plain, not with slurm",)
-    refuse(capsys, "table", table, "--engine", "slurm", *BY_HAND, said=said)
+    messages = {
+        " ".join(flags): refuse_to_train(capsys, recipe, tmp_path / "run", *flags, names=name)
+        for flags, name in BAD.items()
+    }
+    table = ("table", write_table(tmp_path), *BY_HAND)
+    messages["table --render"] = refuse(capsys, *table, "--render", names="--render")
+    messages["table --engine slurm"] = refuse(capsys, *table, "--engine", "slurm", names="--engine")
+    golden("messages/processes.txt", transcript(messages))
 
 
 def test_the_environment_of_slurm_is_read(monkeypatch: pytest.MonkeyPatch) -> None:

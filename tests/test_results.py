@@ -42,6 +42,7 @@ def recorded(markdown: Path) -> tuple[tables.Table, records.Records]:
         return table, records.read_all(list(tables.cells(table, file)), markdown.parent)
 
 
+@pytest.mark.results
 @pytest.mark.parametrize("path", RENDERED, ids=lambda path: path.stem)
 def test_committed_tables_are_rendered_from_the_committed_records(path: Path) -> None:
     table, found = recorded(path)
@@ -59,6 +60,7 @@ def test_committed_tables_are_rendered_from_the_committed_records(path: Path) ->
 OWN = [path for path in RENDERED if not tables.load(spec(path)).compares]
 
 
+@pytest.mark.results
 @pytest.mark.parametrize("path", OWN, ids=lambda path: path.stem)
 def test_every_cell_of_a_table_of_ours_that_is_done_has_a_record_of_its_present_config(path: Path) -> None:
     if f"[done](experiments/results/{path.stem}/{path.name})" in README.read_text():
@@ -125,6 +127,7 @@ def state(markdown: Path) -> str:
     return f"{len(found.full)} of {wanted}" + "".join(shortened)
 
 
+@pytest.mark.results
 def test_the_readme_says_of_each_table_what_is_recorded() -> None:
     found = re.findall(
         r"\| \[([^]]*)\]\(experiments/results/(\w+)/\w+\.md\) \|$", README.read_text(), re.MULTILINE
@@ -132,6 +135,7 @@ def test_the_readme_says_of_each_table_what_is_recorded() -> None:
     assert {name: text for text, name in found} == {path.stem: state(path) for path in RENDERED}
 
 
+@pytest.mark.results
 @pytest.mark.parametrize(("choose", "best"), [(skips_through_time, min), (segmentation, max)])
 def test_chosen_rates_are_those_that_the_records_choose(choose: ModuleType, best: Any) -> None:
     """No record, no choice; a rate that stands in the table without one would be invented."""
@@ -144,6 +148,7 @@ def test_chosen_rates_are_those_that_the_records_choose(choose: ModuleType, best
     assert {arm: best(rates, key=rates.get) for arm, rates in found.items()} == choose.CHOSEN
 
 
+@pytest.mark.results
 def test_no_record_names_a_folder_of_the_machine_it_came_from() -> None:
     for path in RESULTS.rglob("*.json"):
         assert not re.search(r'"[^"]*(?<![\w.])/(home|root|tmp|work|Users)/', path.read_text()), path.name

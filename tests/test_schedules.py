@@ -98,24 +98,3 @@ def test_drops_and_warm_up_are_in_epochs_too() -> None:
     found, total = rates(2.5, name="step", warmup_shape="constant", **settings)
     assert total == 10
     np.testing.assert_allclose(found, [0.5] * 2 + [1] * 2 + [0.1] * 3 + [0.01] * 3, rtol=1e-6)
-
-
-@pytest.mark.parametrize(
-    ("name", "key", "value"),
-    [
-        *(("constant", "length", value) for value in (0, -3, 0.4, math.inf, math.nan)),
-        *(("constant", "learning_rate", value) for value in (0.0, -0.1, math.inf, math.nan)),
-        *(("constant", "warmup", value) for value in (10, -1, math.nan)),
-        *(("constant", "warmup_from", value) for value in (-0.1, math.nan)),
-        *(("step", "drops", value) for value in ((0,), (10,), (6, 3), (3, 3), (math.nan,))),
-        *(("step", "factor", value) for value in (-0.1, math.nan)),
-        *(("cosine", "final", value) for value in (-0.1, math.nan)),
-        *(("one_cycle", "rise", value) for value in (0.0, 1.0, math.nan)),
-        *(("one_cycle", "start", value) for value in (0.0, 1.5, math.nan)),
-        *(("one_cycle", "final", value) for value in (-0.1, math.nan)),
-    ],
-)
-def test_an_impossible_schedule_is_refused_by_its_key(name: str, key: str, value: Any) -> None:
-    settings: dict[str, Any] = {"drops": (3,)} if name == "step" else {}
-    with pytest.raises(ValueError, match=rf"^{key} is .*must"):
-        rates(name=name, **{**settings, "length": 10, "warmup": 2, key: value})

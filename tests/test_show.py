@@ -6,6 +6,7 @@ from typing import Any
 
 import jax
 import pytest
+from selection import parametrize_sampled
 
 from resjax.__main__ import main
 from resjax.anatomy import summarize
@@ -40,7 +41,7 @@ def traced(net: Net) -> tuple[Any, Any]:
     return variables, endpoints
 
 
-@pytest.mark.parametrize("norm", ["batch", "group", "none"])
+@parametrize_sampled("norm", ["batch", "group", "none"], default=["group"])
 @pytest.mark.parametrize(("name", "settings", "heads"), NETS)
 def test_the_total_is_the_sum_of_all_parameters(name: str, settings: Any, heads: Any, norm: str) -> None:
     net = net_of(name, settings | {"width": 8}, heads, norm)

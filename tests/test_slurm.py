@@ -5,10 +5,11 @@ import os
 import signal
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from refusal import refuse
+from refusal import refuse, transcript
 from small_table import records, write
 
 from resjax.__main__ import main
@@ -78,6 +79,7 @@ def test_a_cluster_has_its_own_defaults(table: list[str], tmp_path: Path, capsys
     assert not any(name in text for name in ("partition", "--time", "cpus", "gpus"))
 
 
+@pytest.mark.slow
 def test_a_task_runs_its_cell_and_a_recorded_cell_has_none(
     table: list[str], tmp_path: Path, capsys: Capture
 ) -> None:
@@ -119,20 +121,21 @@ def test_a_task_whose_time_ends_saves_and_is_queued_again(
     assert json.loads(records(tmp_path / "my tables")[0].read_text())["steps"] == 2000
 
 
-@pytest.mark.parametrize(
-    ("flags", "said"),
-    [
-        ("--engine slurm --seconds 9", ("--seconds", "--engine plain or ray", "not with slurm")),
-        ("--engine slurm --address here:1", ("--address", "--engine ray", "not with slurm")),
-        ("--engine ray --partition gpu", ("--partition", "--engine slurm", "not with ray")),
-        ("--gpus 1", ("--gpus", "--engine slurm or ray", "not with plain")),
-        ("--engine slurm --cpus 0", ("--cpus", "'0'", "from 1")),
-        ("--engine slurm --gpus -1", ("--gpus", "'-1'|expected one", "from 0|--help")),
-        ("--engine slum", ("--engine", "'slum'", "slurm")),
-    ],
-)
+BAD = {
+    "--engine slurm --seconds 9": "--seconds",
+    "--engine slurm --address here:1": "--address",
+    "--engine ray --partition gpu": "--partition",
+    "--gpus 1": "--gpus",
+    "--engine slurm --cpus 0": "--cpus",
+    "--engine slurm --gpus=-1": "--gpus",
+    "--engine slum": "--engine",
+}
+
+
+@pytest.mark.golden
 def test_options_of_another_engine_are_refused(
-    table: list[str], tmp_path: Path, capsys: Capture, flags: str, said: tuple[str, ...]
+    table: list[str], tmp_path: Path, capsys: Capture, golden: Callable[[str, str], None]
 ) -> None:
-    refuse(capsys, *table, *flags.split(), said=said)
+    messages = {flags: refuse(capsys, *table, *flags.split(), names=name) for flags, name in BAD.items()}
     assert not written(tmp_path).exists()
+    golden("messages/engines.txt", transcript(messages))

@@ -18,30 +18,22 @@ from resjax.training import train
 Capture = pytest.CaptureFixture[str]
 
 
-def test_a_name_that_is_none_is_told_the_nearest(tmp_path: Path, capsys: Capture) -> None:
-    said = ("--track is 'mlfow'; did you mean 'mlflow'", "once for each tracker")
-    refuse_to_train(capsys, write(tmp_path), tmp_path / "run", "--track", "mlfow", said=said)
-    said = ("--track is 'tensorboard'; known: mlflow, wandb", "once for each tracker")
-    refuse_to_train(capsys, write(tmp_path), tmp_path / "run", "--track", "tensorboard", said=said)
-
-
 @pytest.mark.parametrize("name", tracking.NAMES)
 def test_without_its_package_it_says_so_before_anything_runs(
     name: str, tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delitem(sys.modules, f"resjax.trackers.{name}_tracker", raising=False)
     monkeypatch.setitem(sys.modules, name, None)  # as Python itself does where an import was forbidden
-    said = (f"--track {name} needs a package", rf"pip install 'resjax\[{name}\]'")
-    refuse_to_train(capsys, write(tmp_path), tmp_path / "run", "--track", name, said=said)
+    extra = f"resjax[{name}]"
+    refuse_to_train(capsys, write(tmp_path), tmp_path / "run", "--track", name, names=extra)
     flags = ("--workdir", tmp_path / "runs", "--results", tmp_path / "results", "--track", name)
-    refuse(capsys, "table", write_table(tmp_path), *flags, said=said)
+    refuse(capsys, "table", write_table(tmp_path), *flags, names=extra)
     assert not (tmp_path / "runs").exists()
 
 
 @pytest.mark.parametrize("flag", ["--list", "--plan", "--render"])
 def test_what_runs_nothing_takes_no_tracker(flag: str, tmp_path: Path, capsys: Capture) -> None:
-    said = ("--list, --render and --plan run nothing; leave out --track",)
-    refuse(capsys, "table", write_table(tmp_path), flag, "--track", "wandb", said=said)
+    refuse(capsys, "table", write_table(tmp_path), flag, "--track", "wandb", names="--track")
 
 
 def test_slurm_s_tasks_are_given_the_trackers(tmp_path: Path) -> None:
@@ -80,7 +72,7 @@ def test_a_tracker_that_began_once_is_known_to_its_run_and_its_table(tmp_path: P
 
 def test_a_damaged_file_of_ids_is_told(tiny: Config, tmp_path: Path) -> None:
     (tmp_path / tracking.FILE).write_text('{"wandb": {"run": "x"}}')
-    with pytest.raises(UserError, match=r"tracking.json is damaged .* remove it"):
+    with pytest.raises(UserError, match=r"tracking\.json"):
         train(tiny, tmp_path, Display(quiet=True))
 
 

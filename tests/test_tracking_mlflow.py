@@ -110,7 +110,7 @@ def test_a_store_that_fails_is_told_once_and_the_run_goes_on(
 
     at_checkpoint: dict[int, Callable[[], None]] = {4: lambda: rename("metrics", "elsewhere")}
     tracking = Tracking(("mlflow",), "a run", "broken")
-    with pytest.warns(UserWarning, match="--track mlflow failed at step .* the run goes on") as told:
+    with pytest.warns(UserWarning, match="--track mlflow") as told:
         stopped(
             tiny,
             tmp_path,
@@ -143,8 +143,8 @@ def test_a_server_that_does_not_answer_is_refused_at_first_and_is_no_reason_to_s
         "--track",
         "mlflow",
     )
-    refuse(capsys, *argv, said=("--track mlflow cannot start", "MLFLOW_TRACKING_URI"))
+    refuse(capsys, *argv, names="--track mlflow")
     assert not (tmp_path / "run" / "metrics.jsonl").exists()
-    with pytest.warns(UserWarning, match="--track mlflow cannot start .* the run goes on without it"):
+    with pytest.warns(UserWarning, match="--track mlflow"):
         result = train(tiny, tmp_path / "begun", Display(quiet=True), tracking=tracking)
     assert result["steps"] == 12

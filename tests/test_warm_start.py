@@ -1,5 +1,6 @@
 """Starting from other nets' parameters: a checkpoint, a shallower net before it, a teacher's hints."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from recipe import head, killed_and_resumed, phase, with_phases
+from refusal import refused, transcript
 
 from resjax import config as configs
 from resjax import job as jobs
@@ -87,6 +89,7 @@ def test_a_start_with_all_parameters_begins_where_the_run_ended(
     assert result["transfers"][0]["new"] == []
 
 
+@pytest.mark.slow
 def test_a_grown_net_begins_with_the_shallow_phase_s_layers(tiny: Config, tmp_path: Path) -> None:
     config = with_phases(
         tiny, phase("shallow", model={"depth": 4}, steps=8), model__depth=8, schedule__learning_rate=1e-30
@@ -139,28 +142,31 @@ def test_the_teacher_s_activations_are_those_of_its_checkpoint(tiny: Config, sou
     np.testing.assert_array_equal(job.teacher(x)["block2"], expected["block2"])
 
 
-@pytest.mark.parametrize(
-    ("flags", "hint", "message"),
-    [
-        ([], {"teacher_endpoint": "blok2"}, r"heads\[0\].teacher_endpoint is 'blok2'.*did you mean 'block2'"),
-        ([], {"form": "identity"}, r"heads\[0\].form is 'identity', but the endpoint is 16 and the target 8"),
-        ([], {"form": "conv_regressor"}, r"heads\[0\].form is 'conv_regressor', which maps an image plane"),
-        ([], {"loss": "cross_entropy"}, r"heads\[0\].loss is 'cross_entropy', but target is 'teacher'"),
-        (["--config.input.flip=True"], {}, r"config.teacher.run is .* whose config.input.flip is False"),
-        (["--config.teacher.run="], {}, r"heads\[0\].target is 'teacher', but there is none"),
-        (["--config.teacher.run=nowhere"], {}, r"config.teacher.run is 'nowhere': .*holds no run"),
-        (
-            ["--config.teacher.checkpoint=77"],
-            {},
-            r"config.teacher.run is .*'77' is not there; it must be last",
-        ),
-    ],
-)
-def test_an_unfit_teacher_is_told_by_key(
-    tiny: Config, source: Path, flags: list[str], hint: dict[str, Any], message: str
+BAD: list[tuple[str, dict[str, Any], str]] = [
+    ("", {"teacher_endpoint": "blok2"}, "heads[0].teacher_endpoint"),
+    ("", {"form": "identity"}, "heads[0].form"),
+    ("", {"form": "conv_regressor"}, "heads[0].form"),
+    ("", {"loss": "cross_entropy"}, "heads[0].loss"),
+    ("--config.input.flip=True", {}, "config.input.flip"),
+    ("--config.teacher.run=", {}, "heads[0].target"),
+    ("--config.teacher.run=nowhere", {}, "config.teacher.run"),
+    ("--config.teacher.checkpoint=77", {}, "config.teacher.run"),
+]
+
+
+@pytest.mark.golden
+def test_an_unfit_teacher_is_refused_by_key(
+    tiny: Config, source: Path, golden: Callable[[str, str], None]
 ) -> None:
-    with pytest.raises(UserError, match=message):
-        jobs.build(student(tiny, source, *flags, **hint))
+    messages = {
+        flag or str(hint): refused(
+            UserError,
+            lambda flag=flag, hint=hint: jobs.build(student(tiny, source, *flag.split(), **hint)),
+            key,
+        )
+        for flag, hint, key in BAD
+    }
+    golden("messages/teachers.txt", transcript(messages, RUN=source))
 
 
 @pytest.mark.slow

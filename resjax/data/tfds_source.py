@@ -184,13 +184,13 @@ class _Pictures:
             example = _example(source, self.builder.data_dir, index)
             stored = example[self.image]
             fits = stored.shape == self.shape
-            return stored if fits else _centre_square(stored, self.shape[0]), example[self.label]
+            return stored if fits else centre_square(stored, self.shape[0]), example[self.label]
 
         for first in range(0, len(source), AT_ONCE):
             yield from apply(read, range(first, min(first + AT_ONCE, len(source))))
 
 
-def _centre_square(image: np.ndarray, size: int) -> np.ndarray:
+def centre_square(image: np.ndarray, size: int) -> np.ndarray:
     """Resizes the shorter side to `size`, bilinearly with antialiasing, and cuts out the middle."""
     from PIL import Image
 

@@ -200,19 +200,6 @@ def test_inputs_are_float32_under_strict_promotion(normalize: Any, pad_when: Any
         assert pipeline.evaluate(jnp.asarray(images)).dtype == jnp.float32
 
 
-@pytest.mark.parametrize(
-    ("settings", "said"),
-    [
-        ({"pad": -1}, "pad is -1"),
-        ({"pad": 5, "pad_mode": "reflect"}, "pad is 5; it must be .* below 5"),
-        ({"normalize": "imagenet"}, "normalize is 'imagenet', for 3 channels"),
-    ],
-)
-def test_an_impossible_setting_is_named(settings: dict[str, Any], said: str) -> None:
-    with pytest.raises(ValueError, match=said):
-        fit(draw(2, channels=1), **settings)
-
-
 def test_whitened_patches_are_uncorrelated_and_of_one_variance() -> None:
     images = draw(4000, 6, 5, 2)
     pipeline = fit(images, whiten=2)
@@ -237,9 +224,3 @@ def test_what_is_whitened_has_been_cropped_and_mirrored_before() -> None:
     assert pipeline.filters is not None
     expected = whitening.apply(pipeline.filters, plain.train(KEY, images))
     np.testing.assert_allclose(pipeline.train(KEY, images), expected, atol=1e-5)
-
-
-@pytest.mark.parametrize("side", [-1, 6])
-def test_patches_that_do_not_fit_are_told(side: int) -> None:
-    with pytest.raises(ValueError, match=f"whiten is {side}; it must be 0, or a patch's side of at most 5"):
-        fit(draw(9), whiten=side)

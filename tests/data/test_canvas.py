@@ -58,5 +58,5 @@ def test_held_out_canvases_are_of_held_out_digits(monkeypatch: pytest.MonkeyPatc
 
 @pytest.mark.parametrize("name", ["canvas:letters", "canvas"])
 def test_other_canvases_are_named(name: str) -> None:
-    with pytest.raises(ValueError, match=r"^name is 'canvas.*(digits or mnist|'canvas:NAME')"):
+    with pytest.raises(ValueError, match=f"name is '{name}'"):
         sources.load(name=name)

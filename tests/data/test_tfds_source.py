@@ -120,8 +120,8 @@ def test_a_large_set_is_decoded_to_files_and_read_by_index(
 
 def test_a_large_set_without_room_is_refused(mnist: Path) -> None:
     said = refusal(mnist, image_size=1_000_000)
-    assert "tfds:mnist at 1000000x1000000x1 takes 27,939.7 GiB when decoded, but " in said
-    assert said.endswith("name another place with XDG_CACHE_HOME, or choose a smaller config.data.image_size")
+    for name in ("tfds:mnist", "27,939.7 GiB", "XDG_CACHE_HOME", "config.data.image_size"):
+        assert name in said
 
 
 def test_reading_imports_no_tensorflow(mnist: Path) -> None:
@@ -178,13 +178,13 @@ def test_images_of_many_sizes_need_an_image_size(imagenet: Path) -> None:
 def test_the_square_is_cut_from_the_middle(height: int, width: int) -> None:
     image = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
     top, left = (height - 6) // 2, (width - 6) // 2
-    np.testing.assert_array_equal(tfds_source._centre_square(image, 6), image[top : top + 6, left : left + 6])
+    np.testing.assert_array_equal(tfds_source.centre_square(image, 6), image[top : top + 6, left : left + 6])
 
 
 def test_resizing_averages_over_the_pixels_that_it_merges() -> None:
     """Antialiased: a board of black and white pixels becomes grey; picking pixels would leave it black."""
     board = (np.indices((32, 48)).sum(0) % 2 * 255).astype(np.uint8)
-    small = tfds_source._centre_square(np.stack([board] * 3, -1), 8)
+    small = tfds_source.centre_square(np.stack([board] * 3, -1), 8)
     assert small.shape == (8, 8, 3)
     np.testing.assert_allclose(small[1:-1, 1:-1], 127.5, atol=4)
 

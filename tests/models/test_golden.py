@@ -7,6 +7,7 @@ from typing import Any, get_args
 import jax
 import jax.numpy as jnp
 import pytest
+from selection import parametrize_sampled
 
 from resjax.models import MODELS
 from resjax.models.blocks import Layers
@@ -187,7 +188,12 @@ def count(params: Any) -> int:
     return sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(params))
 
 
-@pytest.mark.parametrize("golden", GOLDEN, ids=str)
+def runs_by_default(golden: Golden) -> bool:
+    """Selects one model of each family: tracing 1,202 layers takes seconds."""
+    return golden is next(other for other in GOLDEN if other.name == golden.name)
+
+
+@parametrize_sampled("golden", GOLDEN, ids=str, default=runs_by_default)
 def test_the_parameters_are_as_many_as_published(golden: Golden) -> None:
     found = parameters(golden.name, golden.classes, golden.image_shape, **golden.settings)
     assert count(found) == golden.parameters
@@ -200,7 +206,7 @@ def test_no_model_lacks_a_golden_count() -> None:
 @pytest.mark.parametrize("skip", [True, False])
 @pytest.mark.parametrize("order", ["original", "preactivation"])
 @pytest.mark.parametrize(("norm", "extra"), [("batch", 2), ("group", 2), ("none", 1)])
-@pytest.mark.parametrize(("depth", "width"), [(4, 8), (44, 16)])
+@parametrize_sampled(("depth", "width"), [(4, 8), (44, 16)], default=1)
 def test_a_dense_net_s_parameters_follow_the_formula(
     depth: int, width: int, norm: Any, extra: int, order: str, skip: bool
 ) -> None:
@@ -211,7 +217,9 @@ def test_a_dense_net_s_parameters_follow_the_formula(
     assert count(found) == (30 * width + extra * width) + inner + (7 * width + 7)
 
 
-@pytest.mark.parametrize(("depth", "projections"), [(18, 3), (34, 3), (50, 4), (101, 4), (152, 4)])
+@parametrize_sampled(
+    ("depth", "projections"), [(18, 3), (34, 3), (50, 4), (101, 4), (152, 4)], default=[(18, 3), (50, 4)]
+)
 def test_only_units_that_change_the_shape_project(depth: int, projections: int) -> None:
     """Scenic's basic units compare with four times the width, so every one of its ResNet-18 projects."""
     found = parameters("imagenet_resnet", 1000, IMAGENET, depth=depth)

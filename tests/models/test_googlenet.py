@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from selection import parametrize_sampled
 
 from resjax.anatomy import Anatomy, summarize
 from resjax.families import build_trunk
@@ -40,7 +41,7 @@ def test_outputs_are_those_of_the_paper_s_table() -> None:
     assert found.endpoints == {"stem": (56, 56, 192), **modules, "main": (1000,)}
 
 
-@pytest.mark.parametrize("module", sorted(TABLE))
+@parametrize_sampled("module", sorted(TABLE), default=3)
 def test_each_module_has_the_paper_s_branch_widths_and_multiply_adds(module: str) -> None:
     found = summary("googlenet", (224, 224, 3), 1000)
     layers = {layer.name.split("/")[-1]: layer for layer in found.layers if f"/{module}/" in layer.name}
@@ -95,6 +96,7 @@ def test_the_dsn_trunks_have_their_parameters_and_endpoints() -> None:
     assert mnist.parameters == pytest.approx(350_000, rel=0.02)
 
 
+@pytest.mark.slow
 def test_dsn_s_endpoints_are_raw_so_they_go_below_zero() -> None:
     trunk = build_trunk(10, name="dsn", trunk="mnist", **LAYERS)
     x = jax.random.normal(jax.random.key(1), (1, 28, 28, 1))

@@ -74,21 +74,3 @@ def test_every_stage_is_a_chain_and_ends_with_a_pool() -> None:
     shapes = {name: found.shape[1:] for name, found in evaluated(net, variables).items()}
     assert shapes["pool1"] == (6, 6, 4)
     assert shapes["pool2"] == (3, 3, 4)
-
-
-@pytest.mark.parametrize(
-    ("settings", "said"),
-    [
-        (dict(stages=()), r"stages is \(\); it must be of one stage at least"),
-        (
-            dict(stages=(2, 0)),
-            r"stages is \(2, 0\); it must be of one stage at least, each of 1 unit or more",
-        ),
-        (dict(width=0), "width is 0; it must be at least 1"),
-        (dict(gate_bias=float("nan")), "gate_bias is nan; it must be finite"),
-    ],
-    ids=str,
-)
-def test_impossible_settings_are_told(settings: dict[str, Any], said: str) -> None:
-    with pytest.raises(ValueError, match=f"^{said}"):
-        MODELS["highway"](10, Layers(norm="none"), **settings)

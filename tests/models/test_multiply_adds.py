@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from selection import parametrize_sampled
 
 from resjax.anatomy import summarize
 from resjax.models import MODELS
@@ -17,15 +18,19 @@ def multiply_adds(name: str, classes: int, image_shape: tuple[int, int, int], **
 
 
 @pytest.mark.parametrize("skip", [True, False])
-@pytest.mark.parametrize(
-    ("depth", "millions"), [(20, 40.6), (32, 68.9), (44, 97.2), (56, 125.5), (110, 252.9)]
+@parametrize_sampled(
+    ("depth", "millions"),
+    [(20, 40.6), (32, 68.9), (44, 97.2), (56, 125.5), (110, 252.9)],
+    default=[(20, 40.6)],
 )
 def test_the_cifar_nets_cost_the_known_multiply_adds(depth: int, millions: float, skip: bool) -> None:
     found = multiply_adds("cifar_resnet", 10, CIFAR, depth=depth, skip=skip)
     assert round(found / 1e6, 1) == millions
 
 
-@pytest.mark.parametrize(("depth", "billions"), [(18, 1.8), (34, 3.6), (50, 3.8), (101, 7.6), (152, 11.3)])
+@parametrize_sampled(
+    ("depth", "billions"), [(18, 1.8), (34, 3.6), (50, 3.8), (101, 7.6), (152, 11.3)], default=[(18, 1.8)]
+)
 def test_with_the_stride_first_the_imagenet_nets_cost_what_the_paper_s_table_says(
     depth: int, billions: float
 ) -> None:
@@ -34,8 +39,10 @@ def test_with_the_stride_first_the_imagenet_nets_cost_what_the_paper_s_table_say
     assert billions - 0.05 < found / 1e9 < billions + 0.1
 
 
-@pytest.mark.parametrize(
-    ("depth", "billions"), [(18, 1.814), (34, 3.664), (50, 4.089), (101, 7.801), (152, 11.514)]
+@parametrize_sampled(
+    ("depth", "billions"),
+    [(18, 1.814), (34, 3.664), (50, 4.089), (101, 7.801), (152, 11.514)],
+    default=[(50, 4.089)],
 )
 def test_with_the_stride_in_the_middle_they_cost_what_torchvision_says(depth: int, billions: float) -> None:
     found = multiply_adds("imagenet_resnet", 1000, IMAGENET, depth=depth, stride_in="3x3")
@@ -53,6 +60,7 @@ def test_resnext_50_costs_what_torchvision_says() -> None:
     assert round(multiply_adds("imagenet_resnext", 1000, IMAGENET, depth=50) / 1e9, 2) == 4.23
 
 
+@pytest.mark.slow
 def test_densenet_161_costs_what_torchvision_says() -> None:
     found = multiply_adds("imagenet_densenet", 1000, IMAGENET, depth=161, growth=48)
     assert round(found / 1e9, 3) == 7.728

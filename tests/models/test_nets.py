@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from reference import Reference, assert_close, layer, random_like, wide
+from selection import parametrize_sampled
 
 from resjax.models import MODELS, forms
 from resjax.models.blocks import Layers
@@ -78,7 +79,7 @@ def shortcut(option: str, skip: bool, first: bool, changes: bool) -> str:
     return "pad" if changes else "identity"
 
 
-@pytest.mark.parametrize(("name", "settings"), WIRED)
+@parametrize_sampled(("name", "settings"), WIRED, default=5)
 def test_each_unit_of_a_net_makes_its_endpoint_of_the_one_before(name: str, settings: dict[str, Any]) -> None:
     net, variables = drawn(name, **settings)
     order = settings.get("order", "original")
@@ -107,7 +108,7 @@ def test_each_unit_of_a_net_makes_its_endpoint_of_the_one_before(name: str, sett
     assert_close(logits, pooled @ last["kernel"] + last["bias"])
 
 
-@pytest.mark.parametrize("order", ORDERS)
+@parametrize_sampled("order", ORDERS, default=("original", "preactivation"))
 @pytest.mark.parametrize("name", ["cifar_resnet", "residual_mlp"])
 def test_the_stem_is_one_layer_with_a_norm_unless_the_units_begin_with_one(name: str, order: str) -> None:
     net, variables = drawn(name, order=order, depth=8, width=3)
@@ -129,7 +130,7 @@ def test_the_imagenet_stem_halves_twice_and_pools_over_three_by_three() -> None:
     assert_close(stem(net, variables), np.moveaxis(np.asarray(pooled), 2, 0))
 
 
-@pytest.mark.parametrize(("name", "settings"), TWINS)
+@parametrize_sampled(("name", "settings"), TWINS, default=2)
 def test_a_plain_twin_starts_from_the_same_bits(name: str, settings: dict[str, Any]) -> None:
     _, residual = initial(name, **settings)
     _, plain = initial(name, skip=False, **settings)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from jax import Array
 from jax.test_util import check_grads
+from selection import parametrize_sampled
 
 from resjax.models.norm import BatchNormReLU, norm_relu
 
@@ -46,7 +47,7 @@ def example(shape: tuple[int, ...], *, adds: bool) -> tuple[Any, Array, Array | 
     return variables, x, jax.random.normal(keys[1], shape) if adds else None
 
 
-@pytest.mark.parametrize("shape", [(16, 5), (4, 6, 3, 5)], ids=str)
+@parametrize_sampled("shape", [(16, 5), (4, 6, 3, 5)], ids=str, default=[(4, 6, 3, 5)])
 @pytest.mark.parametrize("adds", [False, True])
 @pytest.mark.parametrize("train", [False, True])
 def test_values_statistics_and_gradients_are_those_of_linen(
@@ -68,7 +69,7 @@ def test_values_statistics_and_gradients_are_those_of_linen(
         np.testing.assert_allclose(mine, theirs, rtol=0, atol=3e-6 * float(jnp.abs(theirs).max()))
 
 
-@pytest.mark.parametrize("adds", [False, True])
+@parametrize_sampled("adds", [False, True], default=[True])
 def test_gradients_are_finite_differences(adds: bool) -> None:
     with jax.enable_x64(True):
         key = jax.random.key(1)

@@ -1,6 +1,5 @@
 """The residual net of the races to an accuracy, against stock operations."""
 
-import re
 from typing import Any
 
 import flax.linen as nn
@@ -9,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from reference import random_like
+from selection import parametrize_sampled
 
 from resjax.anatomy import summarize
 from resjax.models import MODELS
@@ -35,7 +35,7 @@ def squares(x: jax.Array) -> jax.Array:
     return nn.max_pool(x, (2, 2), (2, 2))
 
 
-@pytest.mark.parametrize("size", [(8, 6), (7, 9)])
+@parametrize_sampled("size", [(8, 6), (7, 9)], default=[(7, 9)])
 @pytest.mark.parametrize(("pool", "stock"), [(max_of_squares, squares), (max_of_plane, whole_plane)])
 def test_a_maximum_is_that_of_flax_and_so_is_its_gradient(
     size: tuple[int, int], pool: Any, stock: Any
@@ -92,17 +92,3 @@ def test_page_s_net_has_three_stages_of_equal_cost() -> None:
     equal = dict.fromkeys(("stage1_conv", "stage2_conv", "stage3_conv"), 64 * 128 * 9 * 1024)
     units = {"stage1_unit": 2 * 128 * 128 * 9 * 256, "stage3_unit": 2 * 512 * 512 * 9 * 16}
     assert costs == {"stem": 3 * 64 * 9 * 1024, **equal, **units, "main": 5120}
-
-
-@pytest.mark.parametrize(
-    ("settings", "said"),
-    [
-        (dict(widths=(8,)), "widths is (8,); it must be of the stem and a stage at least"),
-        (dict(widths=(8, 0)), "widths is (8, 0); it must be of the stem and a stage at least"),
-        (dict(residual=(1, 4)), "residual is (1, 4); it must name stages from 1 to 3"),
-        (dict(scale=0.0), "scale is 0.0"),
-    ],
-)
-def test_impossible_settings_are_told(settings: dict[str, Any], said: str) -> None:
-    with pytest.raises(ValueError, match=re.escape(said)):
-        MODELS["resnet9"](10, Layers(), **settings)

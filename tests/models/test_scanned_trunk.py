@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from reference import random_like, wide
+from selection import parametrize_sampled
 
 from resjax import stacking
 from resjax.models import MODELS
@@ -112,7 +113,7 @@ HEADS = {
 }
 
 
-@pytest.mark.parametrize("heads", HEADS)
+@parametrize_sampled("heads", HEADS, default=1)
 def test_heads_within_a_chain_read_and_teach_the_same(heads: str) -> None:
     net = headed(mlp(6), *HEADS[heads])
     assert scanned(net).scanned
@@ -146,14 +147,16 @@ def unrolled(kind: str) -> dict[str, Any]:
     return results(headed(NETS[kind]))
 
 
-@pytest.mark.parametrize(
-    ("kind", "remat"), [*((kind, "none") for kind in NETS), ("basic", "norms"), ("basic", "units")]
+@parametrize_sampled(
+    ("kind", "remat"),
+    [*((kind, "none") for kind in NETS), ("basic", "norms"), ("basic", "units")],
+    default=[("basic", "none"), ("basic", "units")],
 )
 def test_scanned_units_computed_anew_or_not_are_the_unrolled_ones(kind: str, remat: Remat) -> None:
     assert_same(results(scanned(headed(NETS[kind])).clone(remat=remat)), unrolled(kind))
 
 
-@pytest.mark.parametrize("remat", REMATS[1:])
+@parametrize_sampled("remat", REMATS[1:], default=["units"])
 def test_unrolled_units_computed_anew_change_nothing(remat: Remat) -> None:
     assert_same(results(headed(NETS["basic"]).clone(remat=remat)), unrolled("basic"))
 
@@ -170,7 +173,7 @@ def kept(net: Net) -> int:
 
 
 @pytest.mark.parametrize("trunk", [resnet(4), mlp(5)], ids=["convolutions", "dense"])
-@pytest.mark.parametrize("loop", [False, True], ids=["unrolled", "scanned"])
+@parametrize_sampled("loop", [False, True], ids=["unrolled", "scanned"], default=[True])
 def test_the_more_is_computed_anew_the_less_is_kept_for_the_backward_pass(loop: bool, trunk: Trunk) -> None:
     net = scanned(headed(trunk)) if loop else headed(trunk)
     none, norms, units = (kept(net.clone(remat=remat)) for remat in REMATS)
@@ -182,6 +185,7 @@ def lowered(net: Net, variables: Any) -> Any:
     return jax.jit(gradient(net)).lower(variables["params"], variables["batch_stats"])
 
 
+@pytest.mark.slow
 def test_the_compiled_gradient_of_a_scanned_chain_takes_less_memory_the_more_is_computed_anew() -> None:
     """Unrolled, XLA:CPU finds again most of what JAX wanted computed twice, and merges it."""
     nets = [scanned(headed(mlp(8))).clone(remat=remat) for remat in REMATS]
@@ -219,7 +223,7 @@ def traced(net: Net) -> tuple[int, int]:
 CASES = [(resnet, "none"), (bottlenecks, "norms"), (mlp, "units")]
 
 
-@pytest.mark.parametrize(("trunk", "remat"), CASES, ids=["basic", "bottleneck", "mlp"])
+@parametrize_sampled(("trunk", "remat"), CASES, ids=["basic", "bottleneck", "mlp"], default=1)
 def test_a_longer_chain_is_traced_and_compiled_no_longer_where_it_is_scanned(
     trunk: Callable[[int], Trunk], remat: Remat
 ) -> None:
@@ -230,6 +234,7 @@ def test_a_longer_chain_is_traced_and_compiled_no_longer_where_it_is_scanned(
     assert more_lines > 2 * lines
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", ["dsn", "googlenet", "layerwise_cnn"])
 def test_models_without_chains_can_be_told_to_compute_anew(model: str) -> None:
     settings: dict[str, Any] = {"stem": "cifar"} if model == "googlenet" else {}

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from flax.traverse_util import flatten_dict
 from reference import Reference, assert_close, random_like, wide
+from selection import parametrize_sampled
 from small_units import BASIC, BASIC_DOWN, build, prepared
 
 from resjax.models import MODELS
@@ -65,7 +66,7 @@ def flat(tree: Any) -> dict[Any, Any]:
     return dict(flatten_dict(tree))
 
 
-@pytest.mark.parametrize("order", UNITS)
+@parametrize_sampled("order", UNITS, default=("original", "preactivation"))
 @pytest.mark.parametrize(("convs", "shortcut"), CASES)
 def test_in_training_the_batch_keeps_or_loses_the_branch(order: str, convs: Any, shortcut: str) -> None:
     """A lost branch's norms keep their statistics; a norm behind the addition sees what there is."""
@@ -153,8 +154,8 @@ def gradient(remat: Remat, **settings: float) -> Any:
     return jax.jit(jax.grad(loss, has_aux=True), compiler_options=FAST)(variables["params"])
 
 
-@pytest.mark.parametrize("settings", [{"survival": 0.4}, {"shortcut_dropout": 0.5}], ids=str)
-@pytest.mark.parametrize("remat", ["norms", "units"])
+@parametrize_sampled("settings", [{"survival": 0.4}, {"shortcut_dropout": 0.5}], ids=str, default=1)
+@parametrize_sampled("remat", ["norms", "units"], default=["units"])
 def test_units_that_are_computed_anew_draw_the_same(settings: dict[str, float], remat: Remat) -> None:
     got, want = gradient(remat, **settings), gradient("none", **settings)
     assert jax.tree.structure(got) == jax.tree.structure(want)

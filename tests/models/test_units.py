@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from flax.traverse_util import flatten_dict
 from reference import Reference, assert_close, wide
+from selection import parametrize_sampled
 from small_units import BASIC, BASIC_DOWN, BOTTLENECK, DOWN_FIRST, DOWN_MIDDLE, build, prepared
 
 from resjax.models.blocks import Layers
@@ -62,9 +63,11 @@ def test_training_normalises_by_the_batch_and_moves_the_running_statistics(order
         assert_close(found[path], statistics)
 
 
-@pytest.mark.parametrize("order", ORDERS)
-@pytest.mark.parametrize(
-    ("convs", "shortcut"), [(BASIC, "identity"), (BASIC_DOWN, "none"), (DOWN_MIDDLE, "projection")]
+@parametrize_sampled("order", ORDERS, default=("original", "preactivation"))
+@parametrize_sampled(
+    ("convs", "shortcut"),
+    [(BASIC, "identity"), (BASIC_DOWN, "none"), (DOWN_MIDDLE, "projection")],
+    default=lambda case: case[1] == "projection",
 )
 def test_gradients_are_the_formula_s_finite_differences(order: str, convs: Any, shortcut: str) -> None:
     """Of every parameter and the input, along a random direction, through the batch's statistics."""

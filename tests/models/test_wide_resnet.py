@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from reference import Reference, assert_close, random_like, wide
+from selection import parametrize_sampled
 
 from resjax.models import MODELS
 from resjax.models.blocks import Layers
@@ -25,7 +26,7 @@ def evaluated(net: Any, variables: Any) -> dict[str, jax.Array]:
     return jax.jit(lambda tree: net.apply(tree, IMAGES, train=False))(variables)
 
 
-@pytest.mark.parametrize("widen", [1, 2, 3])
+@parametrize_sampled("widen", [1, 2, 3], default=[2])
 def test_all_widths_but_the_stem_s_are_multiplied(widen: int) -> None:
     net = MODELS["wide_resnet"](10, Layers(), depth=16, widen=widen)
     shapes: Any = jax.eval_shape(lambda: net.init_with_output(jax.random.key(0), IMAGES, train=False)[0])
@@ -34,7 +35,7 @@ def test_all_widths_but_the_stem_s_are_multiplied(widen: int) -> None:
     assert [shapes[f"stage{s}_block2"].shape[1] for s in (1, 2, 3)] == [8, 4, 2]
 
 
-@pytest.mark.parametrize("widen", [1, 2])
+@parametrize_sampled("widen", [1, 2], default=[2])
 def test_units_are_the_formula_and_share_their_first_norm_where_widths_change(widen: int) -> None:
     net, variables = drawn(widen=widen)
     endpoints, exact = evaluated(net, variables), wide(variables)
@@ -67,6 +68,7 @@ def calls(net: Any, variables: Any, **settings: Any) -> list[tuple[str, Any, Any
     return found
 
 
+@pytest.mark.slow
 def test_dropout_stands_between_the_convolutions_behind_the_relu() -> None:
     net, variables = drawn(widen=1, dropout=0.4)
     found = calls(net, variables, train=True, rngs={"dropout": jax.random.key(1)})
@@ -86,6 +88,7 @@ def test_dropout_stands_between_the_convolutions_behind_the_relu() -> None:
         assert abs(kept.mean() - 0.6) < 4 * np.sqrt(0.24 / alive.sum())
 
 
+@pytest.mark.slow
 def test_dropout_is_in_training_only_and_draws_for_each_unit() -> None:
     (dropped, variables), (ordinary, _) = drawn(widen=1, dropout=0.4), drawn(widen=1)
     for name, got in evaluated(dropped, variables).items():
@@ -99,19 +102,3 @@ def test_the_plain_twin_lacks_the_projections_and_nothing_else() -> None:
     for unit in residual["params"].values():
         unit.pop("shortcut", None)
     assert jax.tree.structure(residual) == jax.tree.structure(plain)
-
-
-@pytest.mark.parametrize(
-    ("settings", "said"),
-    [
-        (dict(depth=20), "depth is 20; it must be 6n [+] 4, such as 22"),
-        (dict(widen=0), "widen is 0; it must be at least 1"),
-        (dict(dropout=1.0), "dropout is 1.0; it must be from 0 to below 1"),
-        (dict(excitation=17, widen=1), "excitation is 17; it must be from 1 to 16, the features of the narr"),
-        (dict(skip=False, survival=0.5), "survival is 0.5, but skip is False"),
-    ],
-    ids=str,
-)
-def test_impossible_settings_are_told(settings: dict[str, Any], said: str) -> None:
-    with pytest.raises(ValueError, match=f"^{said}"):
-        MODELS["wide_resnet"](10, Layers(), **settings)

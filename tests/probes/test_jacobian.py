@@ -50,6 +50,7 @@ def of(points: list[Point], quantity: str) -> dict[str, float]:
     return {p.name: p.value for p in points if p.quantity == quantity}
 
 
+@pytest.mark.slow
 def test_orthogonal_units_have_singular_values_of_one() -> None:
     """W2 W1 = Q - I, so that the unit is a rotation; all ReLUs are open."""
     net = linear([(np.eye(6), rotation(6, seed) - np.eye(6)) for seed in range(3)])
@@ -137,10 +138,3 @@ def test_at_the_start_batch_norm_has_the_statistics_of_the_examples(monkeypatch:
         assert stats.keys() == {module}
         jax.tree.map(np.testing.assert_array_equal, stats[module], want["batch_stats"][module])
         np.testing.assert_allclose(inputs, read, rtol=1e-5, atol=1e-5)
-
-
-@pytest.mark.parametrize("key", ["examples", "steps", "draws"])
-def test_a_count_of_zero_is_refused(key: str) -> None:
-    settings: dict[str, Any] = {key: 0}
-    with pytest.raises(ValueError, match=f"^{key} is 0; it must be at least 1"):
-        jacobian.measure(at_start(), BENCH, **settings)

@@ -1,7 +1,6 @@
 """Landscapes with a closed form, directions, and rows that outlive a stop."""
 
 import dataclasses
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -128,52 +127,41 @@ def test_statistics_are_the_batch_s_before_training_and_the_running_ones_behind_
     assert abs(other - middle) > 1e-3
 
 
-class Counter:
-    """Counts the rows that are computed, and stops the command when it is asked before the one numbered."""
+class RowCounter:
+    """Counts the rows of a surface that are computed, and interrupts the measurement before row `stop`."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, stop: int = 99):
-        self.rows, self.asked, self.stop = 0, 0, stop
-        row: Callable[..., Any] = landscape._row
+    def __init__(self, stop: int = 99):
+        self.rows, self.stop = 0, stop
 
-        def counted(*args: Any, **kwargs: Any) -> Any:
-            self.rows += 1
-            return row(*args, **kwargs)
-
-        monkeypatch.setattr(landscape, "_row", counted)
-
-    def poll(self) -> None:
-        self.asked += 1
-        if self.asked > self.stop:
+    def poll(self) -> None:  # called before each row
+        if self.rows == self.stop:
             raise Interrupted("SIGTERM")
+        self.rows += 1
 
 
 def test_a_stopped_measurement_keeps_its_rows_and_ends_with_the_same_bits(
-    tiny: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tiny: Config, tmp_path: Path
 ) -> None:
     found = net(tiny)
     undisturbed = measure(found, Bench(tmp_path / "undisturbed"), **FEW)
-    with monkeypatch.context() as patch:
-        counter = Counter(patch, stop=3)
-        with pytest.raises(Interrupted):
-            measure(found, Bench(tmp_path / "stopped", poll=counter.poll), **FEW)
-        assert counter.rows == 3
+    counter = RowCounter(stop=3)
+    with pytest.raises(Interrupted):
+        measure(found, Bench(tmp_path / "stopped", poll=counter.poll), **FEW)
+    assert counter.rows == 3
     (file,) = (tmp_path / "stopped").iterdir()
     with np.load(file) as rows:
         np.testing.assert_array_equal(
             rows["loss"], np.float32(values(undisturbed, "surface").reshape(5, 5)[:3])
         )
-    with monkeypatch.context() as patch:
-        counter = Counter(patch)
-        assert measure(found, Bench(tmp_path / "stopped"), **FEW) == undisturbed
-        assert counter.rows == 2
-        assert measure(found, Bench(tmp_path / "stopped"), **FEW) == undisturbed
+    counter = RowCounter()
+    for _ in range(2):  # the second time, no row is computed
+        bench = Bench(tmp_path / "stopped", poll=counter.poll)
+        assert measure(found, bench, **FEW) == undisturbed
         assert counter.rows == 2
 
 
-def test_rows_of_another_net_or_setting_are_not_gone_on_from(
-    tiny: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    found, counter = net(tiny), Counter(monkeypatch)
+def test_rows_of_another_net_or_setting_are_not_gone_on_from(tiny: Config, tmp_path: Path) -> None:
+    found, counter = net(tiny), RowCounter()
     moved = found.averaged | {"params": jax.tree.map(lambda leaf: leaf * 1.5, found.averaged["params"])}
     variants: list[tuple[Subject, dict[str, Any]]] = [
         (found, {}),
@@ -184,24 +172,20 @@ def test_rows_of_another_net_or_setting_are_not_gone_on_from(
         (found, {"examples": 20}),
         (found, {"points": 3}),
     ]
-    losses = [values(measure(each, Bench(tmp_path), **(FEW | more)), "loss") for each, more in variants]
+    bench = Bench(tmp_path, poll=counter.poll)
+    losses = [values(measure(each, bench, **(FEW | more)), "loss") for each, more in variants]
     assert counter.rows == 6 * 5 + 3
     assert len({loss.tobytes() for loss in losses}) == len(variants)
 
 
 def test_what_cannot_be_measured_is_said(tiny: Config, tmp_path: Path) -> None:
     found = net(tiny)
-    wrong: list[tuple[str, Any]] = [
-        ("points", 1), ("points", 4), ("radius", 0.0), ("examples", 0), ("directions", -1)
-    ]  # fmt: skip
-    for key, value in wrong:
-        with pytest.raises(ValueError, match=rf"^{key} is {value}; it must be"):
-            measure(found, Bench(tmp_path), **{key: value})
     half = dataclasses.replace(found.task, net=found.task.net.clone(until="block1"))
-    with pytest.raises(UserError, match="net: the landscape is of a whole net"):
+    with pytest.raises(UserError, match=r"^net: "):
         measure(dataclasses.replace(found, task=half), Bench(tmp_path))
 
 
+@pytest.mark.slow
 def test_figures_are_drawn_also_where_the_loss_is_not_finite(tiny: Config, tmp_path: Path) -> None:
     points = measure(net(tiny), Bench(tmp_path / "bench"), **FEW)
     broken = [
@@ -216,8 +200,3 @@ def test_figures_are_drawn_also_where_the_loss_is_not_finite(tiny: Config, tmp_p
     stems = ("landscape", "landscape-contour", "landscape-surface")
     names = {file.name for file in (tmp_path / "figures").iterdir()}
     assert names == {f"{stem}.{kind}" for stem in stems for kind in ("png", "pdf")}
-    places, plane, title = landscape._plane(report, "b")
-    assert title == "b, seed 0"
-    np.testing.assert_array_equal(places, [-0.5, -0.25, 0, 0.25, 0.5])
-    np.testing.assert_allclose(10 ** plane[:, :4], values(points, "surface").reshape(5, 5)[:, :4])
-    assert np.isnan(plane[:, 4]).all()

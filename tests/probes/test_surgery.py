@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from selection import parametrize_sampled
 
 from resjax.models.blocks import Layers
 from resjax.models.mlp import residual_mlp
@@ -61,7 +62,7 @@ def run(trunk: Trunk, variables: Any, x: jax.Array, **settings: Any) -> dict[str
     return found
 
 
-@pytest.mark.parametrize("trunk", TRUNKS)
+@parametrize_sampled("trunk", TRUNKS, default=lambda trunk: trunk in (TRUNKS[0], TRUNKS[3], TRUNKS[-1]))
 def test_with_all_units_kept_the_logits_have_their_bits(trunk: Trunk) -> None:
     variables, x = filled(trunk)
     units = surgery.units(trunk)
@@ -82,7 +83,9 @@ def test_a_deleted_unit_gives_its_input_through(trunk: Trunk) -> None:
     assert not np.allclose(without, run(trunk, variables, x)["main"], rtol=0.01)
 
 
-@pytest.mark.parametrize("trunk", RESIDUAL)
+@parametrize_sampled(
+    "trunk", RESIDUAL, default=lambda trunk: trunk in (RESIDUAL[0], RESIDUAL[3], RESIDUAL[-1])
+)
 def test_a_deleted_unit_is_one_whose_branch_adds_nothing(trunk: Trunk) -> None:
     """The branch ends with a norm or a layer, both of which give zeros when their parameters are zero."""
     variables, x = filled(trunk)
@@ -114,7 +117,7 @@ def test_a_plain_unit_that_changes_the_shape_stays() -> None:
     assert surgery.logits(trunk, variables, x, kept=kept).shape == (6, 10)
 
 
-@pytest.mark.parametrize("trunk", [dense(depth=10), conv()])
+@parametrize_sampled("trunk", [dense(depth=10), conv()], default=1)
 def test_reordered_units_are_those_whose_arrays_were_swapped_by_hand(trunk: Trunk) -> None:
     variables, _ = filled(trunk)
     units, chain = surgery.units(trunk), trunk.chains()[-1]
@@ -131,7 +134,7 @@ def test_reordered_units_are_those_whose_arrays_were_swapped_by_hand(trunk: Trun
     jax.tree.map(np.testing.assert_array_equal, same, variables)
 
 
-@pytest.mark.parametrize("trunk", [t for t in RESIDUAL if len(surgery.units(t)) == 3])
+@parametrize_sampled("trunk", [t for t in RESIDUAL if len(surgery.units(t)) == 3], default=2)
 def test_all_paths_together_carry_the_whole_gradient_and_values_stay(trunk: Trunk) -> None:
     """Of 3 units there are 8 paths; the chain rule is linear in each unit's two ways."""
     variables, x = filled(trunk)
