@@ -192,6 +192,7 @@ def test_a_checkpoint_of_one_goes_on_as_the_other(runs: Any, tmp_path: Path, one
     assert_close(resumed["curve"], result["curve"])
 
 
+@pytest.mark.slow
 def test_a_scanned_run_evaluates_to_what_training_logged(runs: Any) -> None:
     folder, result = runs[SCANNED]
     logged = {name: value for name, value in result["metrics"].items() if name.startswith("test/")}

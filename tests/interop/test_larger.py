@@ -65,6 +65,7 @@ def test_a_state_dict_comes_back_as_it_was(case: Case, tmp_path: Path) -> None:
         np.testing.assert_array_equal(back[name], tensor)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("naming", "model", "count", "some"),
     [

@@ -39,7 +39,8 @@ def test_every_layer_adds_its_growth_and_keeps_what_it_read(kind: str, stem: int
         before = got
 
 
-@parametrize_sampled("kind", KINDS, default=["basic"])
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_layer_s_new_features_depend_on_those_of_every_layer_before_it(kind: str) -> None:
     """By the gradient of the last layer's own features; of a middle layer's only its own pass through."""
     net, variables = drawn(kind)

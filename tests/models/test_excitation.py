@@ -7,7 +7,6 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from reference import Reference, assert_close, random_like, wide
-from selection import parametrize_sampled
 from small_units import BASIC, BASIC_DOWN, build
 
 from resjax.models import MODELS
@@ -64,7 +63,7 @@ def net(**settings: Any) -> tuple[Any, Any, jax.Array]:
 
 
 @pytest.mark.slow
-@parametrize_sampled("order", ["original", "preactivation"], default=["preactivation"])
+@pytest.mark.parametrize("order", ["original", "preactivation"])
 def test_lesions_take_the_scaled_branch_out(order: str) -> None:
     trunk, variables, images = net(order=order)
     endpoints: Any = trunk.apply(variables, images, train=False)
@@ -77,7 +76,8 @@ def test_lesions_take_the_scaled_branch_out(order: str) -> None:
     assert_close(gone, wide(trunk.apply(silenced, images, train=False)["main"]))
 
 
-@parametrize_sampled("train", [True, False], default=[True])
+@pytest.mark.slow
+@pytest.mark.parametrize("train", [True, False])
 def test_it_goes_with_stochastic_depth_and_with_a_plain_net(train: bool) -> None:
     for settings in (dict(survival=0.5), dict(skip=False)):
         trunk, variables, images = net(**settings)
