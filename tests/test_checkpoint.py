@@ -1,5 +1,6 @@
 """Checkpoints: what is kept, and what is told apart."""
 
+import shutil
 from pathlib import Path
 
 import jax.numpy as jnp
@@ -21,6 +22,22 @@ def test_what_is_restored_is_what_was_saved(tmp_path: Path) -> None:
         state, meta = checkpoints.restore(3, {"a": jnp.zeros((2, 3)), "b": {"c": jnp.int32(0)}})
     assert digest(state) == digest(STATE)
     assert meta["note"] == "x"
+
+
+def test_checkpoint_with_arrays_of_another_is_damaged(tmp_path: Path) -> None:
+    """Its files are sound, so only the digest in `meta` shows that the arrays are not those that were saved."""
+    changed = STATE | {"a": STATE["a"] + 1}
+    for name, state in (("mine", STATE), ("other", changed)):
+        with Checkpoints(tmp_path / name) as checkpoints:
+            checkpoints.save(3, state, {})
+            checkpoints.wait()
+    mine, other = (tmp_path / name / "checkpoints" / "3" / "state" for name in ("mine", "other"))
+    shutil.rmtree(mine)
+    shutil.copytree(other, mine)
+    with Checkpoints(tmp_path / "mine") as checkpoints:
+        with pytest.warns(UserWarning, match="checkpoint 3"):
+            assert checkpoints.resume(lambda step: STATE) is None
+        assert checkpoints.steps() == []
 
 
 def test_the_last_two_and_the_best_are_kept(tmp_path: Path) -> None:

@@ -137,7 +137,7 @@ def test_evaluation_counts_each_example_once_whatever_the_batch(
 
 
 def test_the_moving_average_is_what_is_evaluated(tiny: Config, tmp_path: Path) -> None:
-    job = jobs.build(with_(tiny, train__ema_decay=0.5))
+    job = jobs.build(with_(tiny, train__ema_decay=0.75))
     state = job.last.init_state(jax.random.key(0))
     assert state.ema is not None
     weights = {"main": jax.numpy.float32(1)}
@@ -149,7 +149,7 @@ def test_the_moving_average_is_what_is_evaluated(tiny: Config, tmp_path: Path) -
         jax.tree.leaves({"params": after.params, **after.collections}),
         strict=True,
     ):
-        np.testing.assert_allclose(average, (old + new) / 2, rtol=1e-6, atol=1e-7)
+        np.testing.assert_allclose(average, 0.75 * old + 0.25 * new, rtol=1e-6, atol=1e-7)
     assert after.variables is after.ema
 
 
