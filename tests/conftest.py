@@ -11,7 +11,8 @@ import tempfile
 # are small and run a few times, so most of their time is compilation, which is much shorter without LLVM's
 # optimizations and without the fusion emitters. RESJAX_TEST_OPTIMIZED=1 tests the programs that users get.
 _QUICK = "--xla_backend_optimization_level=0"
-if importlib.metadata.version("jaxlib").startswith(("0.9.", "0.10.")):  # later releases have no other emitters
+# Later releases do not have this flag.
+if importlib.metadata.version("jaxlib").startswith(("0.9.", "0.10.")):
     _QUICK += " --xla_cpu_use_fusion_emitters=false"
 _FLAGS = "" if os.environ.get("RESJAX_TEST_OPTIMIZED") == "1" else _QUICK
 os.environ["XLA_FLAGS"] = f"--xla_force_host_platform_device_count=1 {_FLAGS}"

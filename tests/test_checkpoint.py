@@ -25,7 +25,7 @@ def test_what_is_restored_is_what_was_saved(tmp_path: Path) -> None:
 
 
 def test_checkpoint_with_arrays_of_another_is_damaged(tmp_path: Path) -> None:
-    """Its files are sound, so only the digest in `meta` shows that the arrays are not those that were saved."""
+    """Its files are sound: only the digest in `meta` shows that the arrays are not those that were saved."""
     changed = STATE | {"a": STATE["a"] + 1}
     for name, state in (("mine", STATE), ("other", changed)):
         with Checkpoints(tmp_path / name) as checkpoints:

@@ -66,6 +66,15 @@ def test_same_seed_same_bits_other_seed_other_bits(tiny: Config, finished: Path,
     assert other["state_sha256"] != first["state_sha256"]
 
 
+def test_seed_changes_the_initial_values(tiny: Config, tmp_path: Path) -> None:
+    """In a batch of all examples their order does not matter, so the first losses show the initial values."""
+    losses = []
+    for seed in (0, 1):
+        config = with_(tiny, seed=seed, train__batch_size=1400, train__log_every=1, schedule__length=1)
+        losses.append(train(config, tmp_path / f"{seed}")["curve"][0]["train/loss"])
+    assert losses[0] != pytest.approx(losses[1], rel=1e-3)
+
+
 def test_a_finished_run_is_not_run_again(tiny: Config, finished: Path) -> None:
     before = (finished / "result.json").stat().st_mtime_ns
     assert train(tiny, finished) == result_of(finished)
@@ -151,6 +160,12 @@ def test_the_moving_average_is_what_is_evaluated(tiny: Config, tmp_path: Path) -
     ):
         np.testing.assert_allclose(average, 0.75 * old + 0.25 * new, rtol=1e-6, atol=1e-7)
     assert after.variables is after.ema
+
+
+def test_training_evaluates_the_moving_average(tiny: Config, tmp_path: Path) -> None:
+    """`evaluate` reads the average from the checkpoint."""
+    result = train(with_(tiny, train__ema_decay=0.9), tmp_path)
+    assert evaluate(tmp_path)["loss"] == pytest.approx(result["metrics"]["test/loss"], rel=1e-5)
 
 
 def test_a_loss_that_is_not_finite_stops_the_run_and_is_never_saved(tiny: Config, tmp_path: Path) -> None:
