@@ -146,6 +146,8 @@ class _Run:
         task = stage.task_at(max(self.done - 1, 0))
         self.state = meshes.put(self.state, meshes.state(job.mesh, self.state))
         variables = {"params": self.state.params, **self.state.collections}
+        if stage.keeps_features:  # every process computes all features, so they need no exchange
+            variables = meshes.readable(variables)
         splits = self.cache.of(stage.net, variables, stage.shapes, keep=stage.keeps_features)
         splits = meshes.put(splits, meshes.whole(job.mesh))
         dispatches = feed(splits["train"], chunks(job, stage, self.done))

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from recipe import CONVOLUTIONAL, greedy, killed_and_resumed
 
+from resjax import backend
 from resjax import config as configs
 from resjax.attempt import Kill, attempt
 from resjax.checkpoint import Checkpoints
@@ -63,7 +64,26 @@ def same(one: dict[str, Any], other: dict[str, Any]) -> None:
         assert one[key] == other[key], key
 
 
+@pytest.fixture
+def fusion_emitters(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Compiles with the fusion emitters, as users do, here and in child processes.
+
+    The programs that read images on the device and on the host are fused differently. Only the emitters round
+    both in the same way.
+    """
+    flag = "--xla_cpu_use_fusion_emitters=false"
+    if flag in os.environ["XLA_FLAGS"]:
+        options = backend.compiler_options
+
+        def with_emitters(deterministic: bool = False) -> dict[str, Any]:
+            return {**(options(deterministic) or {}), "xla_cpu_use_fusion_emitters": True}
+
+        monkeypatch.setattr(backend, "compiler_options", with_emitters)
+        monkeypatch.setenv("XLA_FLAGS", os.environ["XLA_FLAGS"].replace(flag, ""))
+
+
 @pytest.mark.slow
+@pytest.mark.usefixtures("fusion_emitters")
 @pytest.mark.parametrize(("recipe", "steps"), [(cropped, 4), (trained_greedily, 1)])
 def test_a_run_has_the_same_bits_wherever_its_images_lie(
     tiny: Config, tmp_path: Path, recipe: Any, steps: int
@@ -89,6 +109,7 @@ def test_a_run_that_dies_goes_on_with_the_same_bits_wherever_its_images_lie(
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("fusion_emitters")
 def test_sigterm_saves_and_the_same_command_goes_on(tmp_path: Path) -> None:
     (tmp_path / "config.py").write_text(LONG)
     config = configs.load(str(tmp_path / "config.py"))

