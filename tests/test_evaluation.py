@@ -46,6 +46,7 @@ def test_logits_are_the_means_of_both(tiny: Config, normalize: str) -> None:
         assert found[f"{prefix}accuracy"] == pytest.approx(right.mean(), abs=2 / len(right))
 
 
+@pytest.mark.slow
 def test_training_is_the_same_and_a_finished_run_can_be_evaluated_so(tiny: Config, tmp_path: Path) -> None:
     plain, mirrored = (
         train(with_head(tiny, *flags), tmp_path / str(len(flags))) for flags in ((), (MIRRORED,))

@@ -170,6 +170,7 @@ def test_two_processes_never_run_a_cell_twice_and_share_the_work(tmp_path: Path)
     assert not list((tmp_path / "results/paper").glob("*.lock"))
 
 
+@pytest.mark.slow
 def test_a_plan_says_what_is_missing_and_its_cost_and_runs_nothing(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

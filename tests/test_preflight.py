@@ -50,6 +50,7 @@ def planned(*flags: str, devices: int = 1) -> dict[str, Any]:
     return json.loads(done.stdout)
 
 
+@pytest.mark.slow
 def test_a_plan_has_the_compiler_s_figures_and_the_net_s_operations() -> None:
     config = convolutional()
     found = preflight.plan(config, small(2**40), None)

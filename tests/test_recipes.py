@@ -141,6 +141,7 @@ def test_googlenet_the_heads_are_the_paper_s() -> None:
     assert load("googlenet.py").heads[0].dropout == 0.7
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["imagenet", "cifar"])
 def test_googlenet_each_head_counts_three_tenths_to_the_end(name: str) -> None:
     (stage,) = stages(f"googlenet.py:{name}")
@@ -174,6 +175,7 @@ def leaves(variables: Any, module: str) -> list[Any]:
     return [leaf for tree in variables.values() for leaf in jax.tree.leaves(tree["trunk"].get(module, {}))]
 
 
+@pytest.mark.slow
 def test_growing_every_layer_of_the_shallow_net_goes_into_the_deep_one() -> None:
     shallow, deep = (
         jax.tree.map(lambda leaf, value=value: np.full(leaf.shape, value, np.float32), shapes)

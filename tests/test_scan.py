@@ -203,6 +203,7 @@ def test_a_scanned_run_evaluates_to_what_training_logged(runs: Any) -> None:
         assert len(found) == 4
 
 
+@pytest.mark.slow
 def test_a_killed_scanned_run_resumes_to_the_same_bits(
     runs: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -79,6 +79,7 @@ def test_a_deeper_net_starts_with_the_shared_layers_of_a_run(
     assert report["left"] == []
 
 
+@pytest.mark.slow
 def test_a_start_with_all_parameters_begins_where_the_run_ended(
     tiny: Config, source: Path, tmp_path: Path
 ) -> None:

@@ -95,7 +95,8 @@ def convolutions(layer: Any, x: Array) -> list[str]:
     return re.findall("conv_general_dilated", str(traced))
 
 
-@parametrize_sampled("strides", [(1, 1), (2, 2), (3, 2), (4, 5)], default=[(2, 2)])
+@pytest.mark.slow
+@pytest.mark.parametrize("strides", [(1, 1), (2, 2), (3, 2), (4, 5)])
 def test_a_transposed_convolution_is_that_of_linen(strides: tuple[int, int]) -> None:
     x = jax.random.normal(jax.random.key(0), (2, 5, 4, 3))
     for kernel in ((3, 3), (2, 5)):

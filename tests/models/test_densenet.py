@@ -27,7 +27,8 @@ def evaluated(net: Any, variables: Any) -> dict[str, jax.Array]:
     return jax.jit(lambda tree: net.apply(tree, IMAGES, train=False))(variables)
 
 
-@parametrize_sampled(("kind", "stem"), [("basic", 16), ("bc", 2 * GROWTH)], default=[("bc", 2 * GROWTH)])
+@pytest.mark.slow
+@pytest.mark.parametrize(("kind", "stem"), [("basic", 16), ("bc", 2 * GROWTH)])
 def test_every_layer_adds_its_growth_and_keeps_what_it_read(kind: str, stem: int) -> None:
     endpoints = evaluated(*drawn(kind))
     before = endpoints["stem"]

@@ -60,7 +60,8 @@ def test_at_any_depth_each_unit_begins_as_its_shortcut(kind: str) -> None:
     assert same == 13  # of 15 units
 
 
-@parametrize_sampled("kind", ["skipinit", "rezero"], default=["rezero"])
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["skipinit", "rezero"])
 def test_with_scales_of_zero_the_scales_learn_first_and_their_branches_not_yet(kind: str) -> None:
     """d/dscale = <branch, gradient of the unit's output>, and d/dbranch = scale * that gradient."""
     net, variables = initial(kind, depth=8)

@@ -57,6 +57,7 @@ def test_euler_steps_converge_to_the_equation_s_solution_with_order_one() -> Non
         assert 1.8 < coarse / fine < 2.2
 
 
+@pytest.mark.slow
 def test_one_euler_step_adds_the_block_to_its_input_and_a_plain_one_does_not() -> None:
     (net, variables), (plain, same) = (
         initial(solver="euler", steps=1),

@@ -114,6 +114,7 @@ def probed(tiny: Config, *flags: str) -> Any:
     return found
 
 
+@pytest.mark.slow
 def test_the_probe_gives_the_gradient_at_each_state(tiny: Config) -> None:
     """The first state's is that of an input which goes into the first state alone, by W's pseudo-inverse."""
     found = probed(tiny)
@@ -136,6 +137,7 @@ def test_the_probe_gives_the_gradient_at_each_state(tiny: Config) -> None:
     np.testing.assert_allclose([values[x] for x in sorted(values)], want, rtol=1e-3)
 
 
+@pytest.mark.slow
 def test_an_lstm_s_gradient_goes_through_its_memory_too(tiny: Config) -> None:
     """By c(t), through the forget gates to the last output gate; h(t) reaches no more than what it gates."""
     found = probed(tiny, "--config.model.cell=lstm", "--config.model.reads=rows")

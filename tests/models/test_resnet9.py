@@ -8,7 +8,6 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from reference import random_like
-from selection import parametrize_sampled
 
 from resjax.anatomy import summarize
 from resjax.models import MODELS
@@ -35,7 +34,8 @@ def squares(x: jax.Array) -> jax.Array:
     return nn.max_pool(x, (2, 2), (2, 2))
 
 
-@parametrize_sampled("size", [(8, 6), (7, 9)], default=[(7, 9)])
+@pytest.mark.slow
+@pytest.mark.parametrize("size", [(8, 6), (7, 9)])
 @pytest.mark.parametrize(("pool", "stock"), [(max_of_squares, squares), (max_of_plane, whole_plane)])
 def test_a_maximum_is_that_of_flax_and_so_is_its_gradient(
     size: tuple[int, int], pool: Any, stock: Any

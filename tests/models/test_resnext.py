@@ -7,7 +7,6 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from reference import assert_close, layer, random_like, wide
-from selection import parametrize_sampled
 
 from resjax.models import MODELS
 from resjax.models.blocks import Layers
@@ -34,7 +33,8 @@ def split_transform_merge(unit: Any, x: np.ndarray, cardinality: int, width: int
     return normed(unit, "norm3", np.asarray(total))
 
 
-@parametrize_sampled("stage", [1, 2, 3], default=[2])
+@pytest.mark.slow
+@pytest.mark.parametrize("stage", [1, 2, 3])
 def test_groups_are_bottlenecks_of_their_own_summed(stage: int) -> None:
     net: Any = MODELS["cifar_resnext"](10, Layers(), **SMALL)
     variables = random_like(jax.eval_shape(lambda: net.init(jax.random.key(0), IMAGES, train=False)))

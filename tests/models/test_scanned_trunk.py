@@ -113,7 +113,8 @@ HEADS = {
 }
 
 
-@parametrize_sampled("heads", HEADS, default=1)
+@pytest.mark.slow
+@pytest.mark.parametrize("heads", HEADS)
 def test_heads_within_a_chain_read_and_teach_the_same(heads: str) -> None:
     net = headed(mlp(6), *HEADS[heads])
     assert scanned(net).scanned
@@ -223,7 +224,8 @@ def traced(net: Net) -> tuple[int, int]:
 CASES = [(resnet, "none"), (bottlenecks, "norms"), (mlp, "units")]
 
 
-@parametrize_sampled(("trunk", "remat"), CASES, ids=["basic", "bottleneck", "mlp"], default=1)
+@pytest.mark.slow
+@pytest.mark.parametrize(("trunk", "remat"), CASES, ids=["basic", "bottleneck", "mlp"])
 def test_a_longer_chain_is_traced_and_compiled_no_longer_where_it_is_scanned(
     trunk: Callable[[int], Trunk], remat: Remat
 ) -> None:

@@ -87,7 +87,8 @@ def test_in_training_it_is_the_formula_by_the_batch_s_statistics(mix: dict[str, 
     assert_close(got, Reference(wide(variables), "original", (2, 1), "pad", **settings)(wide(x)))
 
 
-@parametrize_sampled("gate", ["exclusive", "shortcut"], default=["shortcut"])
+@pytest.mark.slow
+@pytest.mark.parametrize("gate", ["exclusive", "shortcut"])
 @pytest.mark.parametrize("bias", [0.0, -6.0])
 def test_each_unit_has_a_gate_whose_bias_begins_where_the_config_says(gate: str, bias: float) -> None:
     params = initial(gate=gate, gate_bias=bias)["params"]

@@ -154,8 +154,9 @@ def gradient(remat: Remat, **settings: float) -> Any:
     return jax.jit(jax.grad(loss, has_aux=True), compiler_options=FAST)(variables["params"])
 
 
-@parametrize_sampled("settings", [{"survival": 0.4}, {"shortcut_dropout": 0.5}], ids=str, default=1)
-@parametrize_sampled("remat", ["norms", "units"], default=["units"])
+@pytest.mark.slow
+@pytest.mark.parametrize("settings", [{"survival": 0.4}, {"shortcut_dropout": 0.5}], ids=str)
+@pytest.mark.parametrize("remat", ["norms", "units"])
 def test_units_that_are_computed_anew_draw_the_same(settings: dict[str, float], remat: Remat) -> None:
     got, want = gradient(remat, **settings), gradient("none", **settings)
     assert jax.tree.structure(got) == jax.tree.structure(want)

@@ -128,6 +128,7 @@ def test_a_mixer_of_tokens_alone_keeps_channels_apart() -> None:
     np.testing.assert_allclose(same, 0, rtol=0, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_the_class_token_is_what_is_classified() -> None:
     found, variables = initial("vit", pool="class", blocks=1)
     got = endpoints(found, variables, images())

@@ -60,6 +60,7 @@ def test_a_long_skip_lets_a_pixel_through_the_narrow_middle() -> None:
         assert (float(jnp.abs(moved).max()) > 1e-3) == skip
 
 
+@pytest.mark.slow
 def test_the_plain_twin_lacks_the_concatenated_inputs_and_nothing_else() -> None:
     (_, with_skips), (_, plain) = initial(**SMALL), initial(skip=False, **SMALL)
     shapes = [jax.tree.map(jnp.shape, tree["params"]) for tree in (with_skips, plain)]
@@ -128,6 +129,7 @@ def test_what_a_residual_net_sees_at_a_pixel_is_labelled_there() -> None:
         assert places[0] + places[-1] == 2 * pixel
 
 
+@pytest.mark.slow
 def test_an_fcn_is_the_residual_net_classified_place_by_place() -> None:
     net, variables = initial("fcn", depth=8, width=4)
     got = endpoints(net, variables, images())

@@ -155,6 +155,7 @@ def test_readouts_are_not_augmented_and_read_what_the_net_reads(net: Subject) ->
     assert (found.input.pad, found.input.flip, found.input.normalize) == (0, False, "unit")
 
 
+@pytest.mark.slow
 def test_cka_is_the_unbiased_estimate_s_formula(points: list[Point], net: Subject) -> None:
     """Song et al. 2012, eq. 5, from the features, with sums over the matrices as they stand there."""
     inputs, _ = net.batch(60, "test")

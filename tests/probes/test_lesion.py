@@ -143,6 +143,7 @@ def test_what_cannot_be_measured_is_said() -> None:
             measure(next(subject.at_start("net", flat, 1)), BENCH)
 
 
+@pytest.mark.slow
 def test_a_figure_has_the_panels_that_there_are_points_for(tmp_path: Path) -> None:
     nets = {"plain": patient(skip=False), "residual": patient()}
     found = tuple(Finding(name, 0, 9, {}, tuple(measure(net, BENCH, **FEW))) for name, net in nets.items())

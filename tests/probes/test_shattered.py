@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 from ml_collections import ConfigDict
 from refusal import refused
-from selection import parametrize_sampled
 
 from resjax import config as configs
 from resjax.errors import UserError
@@ -35,7 +34,8 @@ def of(points: list[Point], quantity: str) -> np.ndarray:
     return np.array([point.value for point in points if point.quantity == quantity])
 
 
-@parametrize_sampled("norm", ["none", "batch"], default=["none"])
+@pytest.mark.slow
+@pytest.mark.parametrize("norm", ["none", "batch"])
 def test_a_net_that_looks_linear_has_one_gradient_everywhere(norm: str) -> None:
     points = shattered.measure(at_start(norm=norm, looks_linear=True), BENCH, nets=2, inputs=64, paths=2)
     np.testing.assert_allclose(np.abs(of(points, "gradient")), 1, rtol=1e-4)
