@@ -64,7 +64,7 @@ def test_a_sound_run_keeps_its_bits(tmp_path: Path, capsys: Capture, kills: int)
     assert signals <= {"SIGKILL", "SIGTERM"}
     for match in filter(None, found):
         assert 0 <= int(match[2]) < 100
-        assert int(match[3]) < 100
+        assert int(match[3]) <= 100  # the last checkpoint, if the kill came after it
         if match[1] == "SIGTERM":  # it saved what it had reached
             assert int(match[3]) >= int(match[2])
     assert verdict == "the same bits: every report, the curve, and all arrays of the last state"
