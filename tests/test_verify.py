@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 from refusal import refuse, write
-from selection import parametrize_sampled
 
 from resjax import config as configs
 from resjax import verify
@@ -50,21 +49,18 @@ def command(config: Path, *flags: object) -> list[str]:
     return ["verify-resume", "--config", str(config), *map(str, flags)]
 
 
-@parametrize_sampled("kills", [1, 2], default=1)
-def test_a_sound_run_keeps_its_bits(tmp_path: Path, capsys: Capture, kills: int) -> None:
-    flags = ("--workdir", tmp_path / "runs", "--kills", kills, "--config.schedule.learning_rate=0.05")
+def test_a_sound_run_keeps_its_bits(tmp_path: Path, capsys: Capture) -> None:
+    flags = ("--workdir", tmp_path / "runs", "--kills", 2, "--config.schedule.learning_rate=0.05")
     assert main(command(write(tmp_path, LONGER), *flags)) == 0
     *lines, verdict = capsys.readouterr().out.splitlines()
     found = [
         re.fullmatch(r"(\w+) at step (\d+), ended \d+\.\d s later, resumed from step (\d+)", line)
         for line in lines
     ]
-    signals = {match[1] for match in found if match}
-    assert len(lines) == kills == len(signals)
-    assert signals <= {"SIGKILL", "SIGTERM"}
+    assert sorted(match[1] for match in found if match) == ["SIGKILL", "SIGTERM"]
     for match in filter(None, found):
-        assert 0 <= int(match[2]) < 100
-        assert int(match[3]) <= 100  # the last checkpoint, if the kill came after it
+        assert 0 <= int(match[2]) <= 100
+        assert int(match[3]) <= 100  # if the kill came after the last checkpoint
         if match[1] == "SIGTERM":  # it saved what it had reached
             assert int(match[3]) >= int(match[2])
     assert verdict == "the same bits: every report, the curve, and all arrays of the last state"
