@@ -191,7 +191,15 @@ class _Pictures:
 
 
 def centre_square(image: np.ndarray, size: int) -> np.ndarray:
-    """Resizes the shorter side to `size`, bilinearly with antialiasing, and cuts out the middle."""
+    """Resizes the shorter side to `size`, bilinearly with antialiasing, and cuts out the middle.
+
+    Args:
+      image: uint8 array `[height, width, 1 or 3]`.
+      size: Side of the square in pixels.
+
+    Returns:
+      uint8 array `[size, size, 1 or 3]`.
+    """
     from PIL import Image
 
     picture = Image.fromarray(image if image.shape[-1] == 3 else image[..., 0])
