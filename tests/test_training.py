@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from selection import parametrize_sampled
 
 from resjax import config as configs
 from resjax import job as jobs
@@ -40,7 +41,7 @@ def test_a_run_learns_and_says_where_it_came_from(tiny: Config, tmp_path: Path) 
     assert result == json.loads((tmp_path / "result.json").read_text())
 
 
-def test_bfloat16_is_for_computing_alone(tiny: Config, tmp_path: Path) -> None:
+def test_bfloat16_is_for_computing_alone(tiny: Config, finished: Path, tmp_path: Path) -> None:
     result = train(with_(tiny, schedule__length=30, model__dtype="bfloat16"), tmp_path / "narrow")
     losses = [row["train/loss"] for row in result["curve"] if "train/loss" in row]
     assert np.isfinite(losses).all()
@@ -50,6 +51,7 @@ def test_bfloat16_is_for_computing_alone(tiny: Config, tmp_path: Path) -> None:
         arrays = checkpoints.arrays(30)
     kinds = {str(array.dtype) for array in arrays.values() if jnp.issubdtype(array.dtype, jnp.inexact)}
     assert kinds == {"float32"}
+    assert result_of(finished)["curve"][0]["train/loss"] != losses[0]
 
 
 def result_of(workdir: Path) -> dict[str, Any]:
@@ -98,7 +100,7 @@ def test_the_step_is_traced_once(tiny: Config, tmp_path: Path, monkeypatch: pyte
     assert calls == {"train": 1, "eval": 2}  # validation and test differ in size
 
 
-@pytest.mark.parametrize("dispatched", [5])
+@parametrize_sampled("dispatched", [1, 5], default=[5])
 def test_steps_in_one_program_are_the_steps_one_by_one(
     tiny: Config, finished: Path, tmp_path: Path, dispatched: int
 ) -> None:
@@ -133,7 +135,7 @@ def test_reported_training_loss_is_the_mean_since_the_last_report(
             start = int(row["step"])
 
 
-@pytest.mark.parametrize("batch_size", [7, 360, 1000])
+@parametrize_sampled("batch_size", [1, 7, 359, 360, 1000], default=(7, 360, 1000))
 def test_evaluation_counts_each_example_once_whatever_the_batch(
     tiny: Config, finished: Path, batch_size: int
 ) -> None:
